@@ -1,0 +1,1 @@
+//! Sample servers: echo and http.

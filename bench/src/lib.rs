@@ -1,0 +1,1 @@
+//! Load generation and comparison with the kernel's TCP.

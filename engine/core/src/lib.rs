@@ -1,0 +1,1 @@
+//! The pure engine: bytes in, bytes out; time and randomness are arguments.

@@ -1,0 +1,1 @@
+//! The framework: shards on cores, backends, configuration, metrics.

@@ -1,0 +1,1 @@
+//! AF_XDP sockets, UMEM, rings, the BPF program and the lab.
