@@ -1,1 +1,3 @@
 //! The pure engine: bytes in, bytes out; time and randomness are arguments.
+
+pub mod wire;
