@@ -107,21 +107,23 @@ fn check_distribution(hashes: &[u64]) {
     assert_eq!(distinct.len(), hashes.len());
 }
 
+/// The server's port in its place.
+const PORTS: u32 = 8080 << 16;
+
 #[test]
 fn clients_of_one_server_fill_the_buckets_evenly() {
     // One client with all its ports; one client port from a subnet's addresses; both counting up together.
     let server = 0xc612_0001;
-    let ports: Vec<u64> = (0..65_536).map(|n| HASHER.v4([server, 0xc612_0002, 8080 << 16 | n])).collect();
+    let ports: Vec<u64> = (0..65_536).map(|n| HASHER.v4([server, 0xc612_0002, PORTS + n])).collect();
     check_distribution(&ports);
-    let hosts: Vec<u64> =
-        (0..65_536).map(|n| HASHER.v4([server, 0xc612_0000 + n, 8080 << 16 | 40_000])).collect();
+    let hosts: Vec<u64> = (0..65_536).map(|n| HASHER.v4([server, 0xc612_0000 + n, PORTS + 40_000])).collect();
     check_distribution(&hosts);
     let both: Vec<u64> =
-        (0..65_536).map(|n| HASHER.v4([server, 0xc612_0000 + n, 8080 << 16 | (n & 0xffff)])).collect();
+        (0..65_536).map(|n| HASHER.v4([server, 0xc612_0000 + n, PORTS + (n & 0xffff)])).collect();
     check_distribution(&both);
     let six: Vec<u64> = (0..65_536)
         .map(|n| {
-            HASHER.v6([0xfd00_0198, 0x0018_0000, 0, 1, 0xfd00_0198, 0x0018_0000, n >> 8, n & 255, 8080 << 16])
+            HASHER.v6([0xfd00_0198, 0x0018_0000, 0, 1, 0xfd00_0198, 0x0018_0000, n >> 8, n & 255, PORTS])
         })
         .collect();
     check_distribution(&six);

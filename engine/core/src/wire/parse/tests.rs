@@ -9,6 +9,8 @@ use super::super::tests::{
 };
 use super::*;
 use crate::wire::ip::MoreFragments;
+use crate::wire::tcp::Options;
+use crate::wire::{Address, Ecn, Sum};
 
 const CLOCKS: Timestamps = Timestamps { value: 0xaabb_ccdd, echo: 0x0102_0304 };
 
