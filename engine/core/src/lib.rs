@@ -6,6 +6,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`base`] | time, seeded randomness, slabs, the timing wheel |
+//! | [`wire`] | headers as views and values, checksums, the first pass over a frame |
 //! | [`table`] | the connection table: one writer, readers on any thread |
 //! | [`codec`] | what turns a stream of bytes into messages and back |
 //! | [`shard`] | one core's turn: a transport, an application, a budget |
@@ -20,3 +21,4 @@ pub mod base;
 pub mod codec;
 pub mod shard;
 pub mod table;
+pub mod wire;
