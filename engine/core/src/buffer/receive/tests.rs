@@ -194,3 +194,19 @@ fn each_byte_is_moved_a_bounded_number_of_times() {
         }
     }
 }
+
+#[test]
+fn without_a_larger_buffer_moving_waits_until_it_pays() {
+    let mut pool = ReceivePool::new(&config([(16, 1), (64, 1), (256, 0), (1024, 0)], 56, 2)).unwrap();
+    let (mut held, mut other) = (None, None);
+    pool.append_in_order(&mut held, &[1; 16]).unwrap();
+    pool.append_in_order(&mut other, &[2; 17]).unwrap();
+    pool.consume(&mut held, 1);
+    assert_eq!(pool.append_in_order(&mut held, &[3]), Err(Refusal::Exhausted));
+    assert_eq!((pool.readable(held.as_ref()), pool.counters().moved_bytes), (&[1; 15][..], 0));
+    pool.consume(&mut held, 1);
+    pool.append_in_order(&mut held, &[3, 4]).unwrap();
+    assert_eq!((pool.counters().compactions, pool.counters().moved_bytes), (1, 14));
+    pool.release(&mut held);
+    pool.release(&mut other);
+}

@@ -157,6 +157,21 @@ fn a_cursor_whose_chunk_was_acknowledged_starts_over() {
     queue.clear(&mut pool);
 }
 
+#[test]
+fn a_cursor_that_names_a_chunk_of_another_queue_starts_over() {
+    let mut pool = pool_of([(8, 6), (16, 0), (32, 0), (64, 0)]);
+    let mut queue = SendQueue::EMPTY;
+    let mut other = SendQueue::EMPTY;
+    queue.push(&mut pool, &[1; 24]);
+    other.push(&mut pool, &[2; 24]);
+    let mut cursor = Cursor { chunk: other.head, base: queue.tail_base };
+    let mut bytes = [0; 8];
+    queue.gather_with(&pool, &mut cursor, 16, &mut bytes, <[u8]>::copy_from_slice);
+    assert_eq!((bytes, cursor.chunk), ([1; 8], queue.tail));
+    queue.clear(&mut pool);
+    other.clear(&mut pool);
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Reserve { len: usize, commit: usize },
