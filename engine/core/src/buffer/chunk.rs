@@ -38,8 +38,9 @@ impl Default for SendConfig {
 /// All send chunks of one shard.
 #[derive(Debug)]
 pub struct ChunkPool {
-    classes: [Class; CLASSES],
+    sizes: [u32; CLASSES],
     chunk_max: u32,
+    classes: [Class; CLASSES],
     oversize: u64,
 }
 
@@ -54,7 +55,8 @@ impl ChunkPool {
         let classes = built.try_into().map_err(|_| ConfigError::OutOfMemory)?;
         let served = config.classes.iter().filter(|class| class.count > 0);
         let chunk_max = served.map(|class| class.size).max().unwrap_or(0);
-        Ok(Self { classes, chunk_max, oversize: 0 })
+        let sizes = config.classes.map(|class| class.size);
+        Ok(Self { sizes, chunk_max, classes, oversize: 0 })
     }
 
     /// Bytes of the largest chunk: no reservation can be longer.
@@ -81,45 +83,69 @@ impl ChunkPool {
     }
 
     /// Takes a chunk of at least `needed` bytes: the smallest class that holds `preferred`, else a larger one, else
-    /// a smaller one that still holds `needed`. The chunk's link is empty and its base is `base`.
+    /// a smaller one that still holds `needed`. The chunk's base is `base`; its link says nothing yet.
+    #[inline]
     pub(super) fn allocate(&mut self, needed: usize, preferred: usize, base: u32) -> Option<Handle> {
         if needed > self.chunk_max() {
             self.refuse_oversize();
             return None;
         }
-        let fitting = |len: usize| self.classes.iter().position(|class| class.size as usize >= len);
-        let floor = fitting(needed).unwrap_or(CLASSES - 1);
-        let first = fitting(preferred).unwrap_or(CLASSES - 1).max(floor);
-        let wider = (first..CLASSES).chain((floor..first).rev());
-        for class in wider {
-            if let Some(index) = self.classes[class].take(base) {
-                return Some(Handle::new(class, index));
-            }
+        let class = self.fitting(preferred.max(needed));
+        match self.classes[class].take(base) {
+            Some(index) => Some(Handle::new(class, index)),
+            None => self.allocate_elsewhere(needed, preferred, base),
         }
-        self.classes[first].refusals += 1;
-        None
     }
 
     pub(super) fn refuse_oversize(&mut self) {
         self.oversize += 1;
     }
 
+    #[inline]
     pub(super) fn release(&mut self, chunk: Handle) {
         self.classes[chunk.class()].give(chunk.index());
     }
 
+    #[inline]
     pub(super) fn capacity(&self, chunk: Handle) -> usize {
-        self.classes[chunk.class()].size as usize
+        self.sizes[chunk.class()] as usize
     }
 
-    pub(super) fn bytes(&self, chunk: Handle) -> &[u8] {
-        let class = &self.classes[chunk.class()];
-        &class.bytes[chunk.index() * class.size as usize..][..class.size as usize]
+    /// `len` bytes of a chunk; the caller knows that they lie in it.
+    #[inline]
+    pub(super) fn piece(&self, chunk: Handle, from: usize, len: usize) -> &[u8] {
+        let start = self.piece_start(chunk, from, len);
+        &self.classes[chunk.class()].bytes[start..start + len]
     }
 
-    pub(super) fn bytes_mut(&mut self, chunk: Handle) -> &mut [u8] {
-        let class = &mut self.classes[chunk.class()];
-        &mut class.bytes[chunk.index() * class.size as usize..][..class.size as usize]
+    #[inline]
+    pub(super) fn piece_mut(&mut self, chunk: Handle, from: usize, len: usize) -> &mut [u8] {
+        let start = self.piece_start(chunk, from, len);
+        &mut self.classes[chunk.class()].bytes[start..start + len]
+    }
+
+    fn piece_start(&self, chunk: Handle, from: usize, len: usize) -> usize {
+        debug_assert!(from + len <= self.capacity(chunk), "piece reaches beyond its chunk");
+        chunk.index() * self.capacity(chunk) + from
+    }
+
+    /// The smallest class whose chunks hold `len` bytes, or the last.
+    fn fitting(&self, len: usize) -> usize {
+        self.sizes.iter().position(|&size| size as usize >= len).unwrap_or(CLASSES - 1)
+    }
+
+    /// The class that fits best has no chunk, or none can serve: the other classes, and the count of refusals.
+    #[cold]
+    fn allocate_elsewhere(&mut self, needed: usize, preferred: usize, base: u32) -> Option<Handle> {
+        let floor = self.fitting(needed);
+        let first = self.fitting(preferred.max(needed));
+        for class in (first + 1..CLASSES).chain((floor..first).rev()) {
+            if let Some(index) = self.classes[class].take(base) {
+                return Some(Handle::new(class, index));
+            }
+        }
+        self.classes[first].refusals += 1;
+        None
     }
 
     pub(super) fn next(&self, chunk: Handle) -> Option<Handle> {
@@ -138,7 +164,7 @@ impl ChunkPool {
 /// What a queue must know about a chunk that is neither its first nor its last.
 #[derive(Debug, Clone, Copy, FromZeros)]
 struct Header {
-    /// In use: handle of the chunk behind it. Free: link of the free list.
+    /// In use: handle of the chunk behind it, meaningless in the last. Free: link of the free list.
     next: u32,
     /// Stream position of the chunk's first byte.
     base: u32,
@@ -146,7 +172,6 @@ struct Header {
 
 #[derive(Debug)]
 struct Class {
-    size: u32,
     bytes: Vec<u8>,
     headers: Vec<Header>,
     free: FreeList,
@@ -159,7 +184,6 @@ impl Class {
         let bytes = u8::new_vec_zeroed(size as usize * count as usize);
         let headers = Header::new_vec_zeroed(count as usize);
         Ok(Self {
-            size,
             bytes: bytes.map_err(|_| ConfigError::OutOfMemory)?,
             headers: headers.map_err(|_| ConfigError::OutOfMemory)?,
             free: FreeList::new(count),
@@ -169,7 +193,7 @@ impl Class {
 
     fn take(&mut self, base: u32) -> Option<u32> {
         let index = self.free.take(|index| self.headers[index].next)?;
-        self.headers[index as usize] = Header { next: 0, base };
+        self.headers[index as usize].base = base;
         Some(index)
     }
 

@@ -31,6 +31,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReceiveBufferId(Handle);
 
+const _: () = assert!(size_of::<Option<ReceiveBufferId>>() == 4);
+
 /// Why bytes were not stored. The caller does not acknowledge them; each is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]

@@ -83,7 +83,7 @@ impl SendQueue {
             Some(tail) if self.room(pool, tail) >= len => (tail, self.end.wrapping_sub(self.tail_base)),
             Some(_) | None => (self.extend(pool, len, len)?, 0),
         };
-        Some(&mut pool.bytes_mut(chunk)[used as usize..][..len])
+        Some(pool.piece_mut(chunk, used as usize, len))
     }
 
     /// Appends the first `len` bytes of the last reservation; with zero it is given up.
@@ -110,7 +110,7 @@ impl SendQueue {
             };
             let used = self.end.wrapping_sub(self.tail_base) as usize;
             let (piece, behind) = rest.split_at(self.room(pool, chunk).min(rest.len()));
-            pool.bytes_mut(chunk)[used..][..piece.len()].copy_from_slice(piece);
+            pool.piece_mut(chunk, used, piece.len()).copy_from_slice(piece);
             self.end = self.end.wrapping_add(piece.len() as u32);
             rest = behind;
         }
@@ -144,11 +144,15 @@ impl SendQueue {
         dst: &mut [u8],
         copy: impl FnMut(&mut [u8], &[u8]),
     ) -> usize {
-        let mut cursor = self.sent;
-        let copied = self.gather_with(pool, &mut cursor, offset, dst, copy);
-        let ahead = self.sent.chunk.is_none() || !is_before(cursor.base, self.sent.base);
-        if ahead && cursor.chunk.is_some() {
-            self.sent = cursor;
+        if self.head == self.tail {
+            return self.gather_single(pool, offset, dst, copy);
+        }
+        let position = self.front.wrapping_add(offset);
+        let ahead = self.sent.chunk.is_some() && !is_before(position, self.sent.base);
+        let start = if ahead { self.sent } else { Cursor { chunk: self.head, base: self.head_base } };
+        let Gathered { copied, last } = self.gather_from(pool, start, offset, dst, copy);
+        if ahead || self.sent.chunk.is_none() || is_before(self.sent.base, last.base) {
+            self.sent = last;
         }
         copied
     }
@@ -162,43 +166,28 @@ impl SendQueue {
         cursor: &mut Cursor,
         offset: u32,
         dst: &mut [u8],
-        mut copy: impl FnMut(&mut [u8], &[u8]),
+        copy: impl FnMut(&mut [u8], &[u8]),
     ) -> usize {
-        let wanted = dst.len().min(self.len().saturating_sub(offset as usize));
-        let mut position = self.front.wrapping_add(offset);
-        let mut rest = &mut dst[..wanted];
-        let Some(mut at) = self.start(pool, *cursor, position).filter(|_| wanted > 0) else {
-            return 0;
-        };
-        loop {
-            let next = self.after(pool, at);
-            let until = next.map_or(self.end, |next| next.base);
-            if is_before(position, until) {
-                let len = (until.wrapping_sub(position) as usize).min(rest.len());
-                let (piece, behind) = rest.split_at_mut(len);
-                copy(piece, &pool.bytes(at.handle)[position.wrapping_sub(at.base) as usize..][..len]);
-                position = position.wrapping_add(len as u32);
-                rest = behind;
-            }
-            match next {
-                Some(next) if !rest.is_empty() => at = next,
-                Some(_) | None => break,
-            }
-        }
-        *cursor = Cursor { chunk: Some(at.handle), base: at.base };
-        wanted - rest.len()
+        let position = self.front.wrapping_add(offset);
+        let helps = self.owns(pool, *cursor) && !is_before(position, cursor.base);
+        let start = if helps { *cursor } else { Cursor { chunk: self.head, base: self.head_base } };
+        let Gathered { copied, last } = self.gather_from(pool, start, offset, dst, copy);
+        *cursor = last;
+        copied
     }
 
     /// Gives everything back to the pool, committed or not.
+    #[inline]
     pub fn clear(&mut self, pool: &mut ChunkPool) {
-        while let Some(chunk) = self.head {
-            self.head = if self.head == self.tail { None } else { pool.next(chunk) };
+        while let Some(chunk) = self.head.filter(|_| self.head != self.tail) {
+            self.head = pool.next(chunk);
             pool.release(chunk);
         }
-        let Self { head, tail, head_base, tail_base, front, end, sent } = self;
-        (*head, *tail) = (None, None);
-        (*head_base, *tail_base, *front) = (*end, *end, *end);
-        *sent = Cursor::default();
+        if let Some(chunk) = self.tail {
+            pool.release(chunk);
+        }
+        let end = self.end;
+        *self = Self { head_base: end, tail_base: end, front: end, end, ..Self::EMPTY };
     }
 
     /// Free bytes behind the last committed one in the tail chunk.
@@ -221,58 +210,94 @@ impl SendQueue {
     }
 
     fn release_before_front(&mut self, pool: &mut ChunkPool) {
-        while let Some(head) = self.head {
-            let place = Place { handle: head, base: self.head_base };
-            let Some(next) = self.after(pool, place).filter(|next| !is_before(self.front, next.base)) else {
+        while let Some(head) = self.head.filter(|_| self.head != self.tail) {
+            let next = self.after(pool, Cursor { chunk: Some(head), base: self.head_base });
+            let Some(next) = next.filter(|next| !is_before(self.front, next.base)) else {
                 break;
             };
             pool.release(head);
-            (self.head, self.head_base) = (Some(next.handle), next.base);
+            (self.head, self.head_base) = (next.chunk, next.base);
         }
         if is_before(self.sent.base, self.head_base) {
             self.sent = Cursor { chunk: self.head, base: self.head_base };
         }
     }
 
-    /// The chunk from which to look for `position`: the cursor's if it helps, else the head, then forward.
-    fn start(&self, pool: &ChunkPool, cursor: Cursor, position: u32) -> Option<Place> {
-        let head = Place { handle: self.head?, base: self.head_base };
-        if self.head == self.tail {
-            return Some(head);
-        }
-        let mut at = match cursor.chunk {
-            Some(handle) if self.owns(pool, cursor, handle) && !is_before(position, cursor.base) => {
-                Place { handle, base: cursor.base }
+    /// The same as `gather_from` for a queue of at most one chunk.
+    #[inline]
+    fn gather_single(
+        &self,
+        pool: &ChunkPool,
+        offset: u32,
+        dst: &mut [u8],
+        mut copy: impl FnMut(&mut [u8], &[u8]),
+    ) -> usize {
+        let wanted = dst.len().min(self.len().saturating_sub(offset as usize));
+        match self.head {
+            Some(chunk) if wanted > 0 => {
+                let from = self.front.wrapping_sub(self.head_base) + offset;
+                copy(&mut dst[..wanted], pool.piece(chunk, from as usize, wanted));
+                wanted
             }
-            Some(_) | None => head,
-        };
-        while let Some(next) = self.after(pool, at).filter(|next| !is_before(position, next.base)) {
-            at = next;
+            Some(_) | None => 0,
         }
-        Some(at)
+    }
+
+    /// Copies from `offset` on; `at` is a chunk of this queue that starts no later, or none in an empty queue.
+    #[inline]
+    fn gather_from(
+        &self,
+        pool: &ChunkPool,
+        mut at: Cursor,
+        offset: u32,
+        dst: &mut [u8],
+        mut copy: impl FnMut(&mut [u8], &[u8]),
+    ) -> Gathered {
+        let wanted = dst.len().min(self.len().saturating_sub(offset as usize));
+        let mut position = self.front.wrapping_add(offset);
+        let mut rest = &mut dst[..wanted];
+        while let Some(chunk) = at.chunk.filter(|_| !rest.is_empty()) {
+            let next = self.after(pool, at);
+            let until = next.map_or(self.end, |next| next.base);
+            if is_before(position, until) {
+                let len = (until.wrapping_sub(position) as usize).min(rest.len());
+                let (piece, behind) = rest.split_at_mut(len);
+                copy(piece, pool.piece(chunk, position.wrapping_sub(at.base) as usize, len));
+                position = position.wrapping_add(len as u32);
+                rest = behind;
+            }
+            match next {
+                Some(next) if !rest.is_empty() => at = next,
+                Some(_) | None => break,
+            }
+        }
+        Gathered { copied: wanted - rest.len(), last: at }
     }
 
     /// Whether the cursor's chunk is still (or again) the chunk of this queue at that position.
-    fn owns(&self, pool: &ChunkPool, cursor: Cursor, handle: Handle) -> bool {
-        !is_before(cursor.base, self.head_base)
-            && !is_before(self.tail_base, cursor.base)
-            && pool.base(handle) == cursor.base
+    fn owns(&self, pool: &ChunkPool, cursor: Cursor) -> bool {
+        cursor.chunk.is_some_and(|chunk| {
+            self.head.is_some()
+                && !is_before(cursor.base, self.head_base)
+                && !is_before(self.tail_base, cursor.base)
+                && pool.base(chunk) == cursor.base
+        })
     }
 
     /// The chunk behind `at`; reads no header when `at` is the tail.
-    fn after(&self, pool: &ChunkPool, at: Place) -> Option<Place> {
-        if Some(at.handle) == self.tail {
+    fn after(&self, pool: &ChunkPool, at: Cursor) -> Option<Cursor> {
+        if at.chunk == self.tail {
             return None;
         }
-        pool.next(at.handle).map(|handle| Place { handle, base: pool.base(handle) })
+        let chunk = pool.next(at.chunk?)?;
+        Some(Cursor { chunk: Some(chunk), base: pool.base(chunk) })
     }
 }
 
-/// A chunk of this queue and the position of its first byte.
-#[derive(Clone, Copy)]
-struct Place {
-    handle: Handle,
-    base: u32,
+/// How far a copy came, and in which chunk it ended.
+struct Gathered {
+    copied: usize,
+    last: Cursor,
 }
 
 /// Whether position `a` lies before `b`; positions of one queue are less than 2^31 apart.

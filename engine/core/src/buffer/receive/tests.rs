@@ -1,5 +1,5 @@
 use super::*;
-use crate::buffer::Span;
+use crate::buffer::{ChunkPool, SendConfig, Span};
 use alloc::vec::Vec;
 
 pub(super) fn config(classes: [(u32, u32); CLASSES], receive_buffer_max: u32, ranges: u16) -> ReceiveConfig {
@@ -209,4 +209,17 @@ fn without_a_larger_buffer_moving_waits_until_it_pays() {
     assert_eq!((pool.counters().compactions, pool.counters().moved_bytes), (1, 14));
     pool.release(&mut held);
     pool.release(&mut other);
+}
+
+#[test]
+fn the_defaults_fit_any_amount_of_memory() {
+    assert_eq!(ReceivePool::new(&ReceiveConfig::with_memory(0)).err(), Some(ConfigError::NoBuffers));
+    assert_eq!(ChunkPool::new(&SendConfig::with_memory(0)).err(), Some(ConfigError::NoBuffers));
+    let buffer_max = [20, 22, 25, 30].map(|shift| {
+        assert!(ChunkPool::new(&SendConfig::with_memory(1 << shift)).is_ok());
+        let config = ReceiveConfig::with_memory(1 << shift);
+        assert!(ReceivePool::new(&config).is_ok());
+        config.receive_buffer_max >> 10
+    });
+    assert_eq!(buffer_max, [112, 896, 896, 896]);
 }
