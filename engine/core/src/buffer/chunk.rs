@@ -83,14 +83,15 @@ impl ChunkPool {
     }
 
     /// Takes a chunk of at least `needed` bytes: the smallest class that holds `preferred`, else a larger one, else
-    /// a smaller one that still holds `needed`. The chunk's base is `base`; its link says nothing yet.
+    /// a smaller one that still holds `needed`, which is at most `preferred` unless no chunk is that large. The chunk's base is `base`; its link says nothing yet.
     #[inline]
     pub(super) fn allocate(&mut self, needed: usize, preferred: usize, base: u32) -> Option<Handle> {
         if needed > self.chunk_max() {
             self.refuse_oversize();
             return None;
         }
-        let class = self.fitting(preferred.max(needed));
+        debug_assert!(preferred >= needed);
+        let class = self.fitting(preferred);
         match self.classes[class].take(base) {
             Some(index) => Some(Handle::new(class, index)),
             None => self.allocate_elsewhere(needed, preferred, base),
@@ -138,7 +139,7 @@ impl ChunkPool {
     #[cold]
     fn allocate_elsewhere(&mut self, needed: usize, preferred: usize, base: u32) -> Option<Handle> {
         let floor = self.fitting(needed);
-        let first = self.fitting(preferred.max(needed));
+        let first = self.fitting(preferred);
         for class in (first + 1..CLASSES).chain((floor..first).rev()) {
             if let Some(index) = self.classes[class].take(base) {
                 return Some(Handle::new(class, index));
