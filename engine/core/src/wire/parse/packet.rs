@@ -85,6 +85,17 @@ pub enum OptionsLayout {
     Mixed,
 }
 
+impl OptionsLayout {
+    #[inline(always)]
+    pub(super) fn of(options: &[u8]) -> Self {
+        match Timestamps::of_aligned(options) {
+            Some(timestamps) => Self::Timestamps(timestamps),
+            None if options.is_empty() => Self::None,
+            None => Self::Mixed,
+        }
+    }
+}
+
 // A burst's packets share the first-level cache with the frames' headers.
 const _: () = assert!(size_of::<Packet>() <= 48 && size_of::<Result<Packet, Error>>() <= 48);
 
