@@ -33,16 +33,16 @@ impl Sum {
     /// The sum of `bytes`; an odd last byte is padded with a zero after it (RFC 1071).
     #[inline]
     pub fn of(bytes: &[u8]) -> Self {
-        let (mut even, mut odd) = (Lane::default(), Lane::default());
+        let (mut left, mut right) = (Lane::default(), Lane::default());
         let (blocks, rest) = bytes.as_chunks::<64>();
         for block in blocks {
             // Two chains of carries, so that the processor can work on both at once.
             let [first, second] = block.as_chunks::<32>().0 else { continue };
-            even.add_block(first);
-            odd.add_block(second);
+            left.add_block(first);
+            right.add_block(second);
         }
-        odd.add_rest(rest);
-        even.join(&odd)
+        right.add_rest(rest);
+        left.join(&right)
     }
 
     /// Copies `source` to `destination` and sums what it copied; of unequal lengths the shorter counts.
@@ -50,18 +50,18 @@ impl Sum {
     pub fn copy(destination: &mut [u8], source: &[u8]) -> Self {
         let len = destination.len().min(source.len());
         let (destination, source) = (&mut destination[..len], &source[..len]);
-        let (mut even, mut odd) = (Lane::default(), Lane::default());
+        let (mut left, mut right) = (Lane::default(), Lane::default());
         let (to_blocks, to_rest) = destination.as_chunks_mut::<64>();
         let (from_blocks, from_rest) = source.as_chunks::<64>();
         for (to, from) in to_blocks.iter_mut().zip(from_blocks) {
             let [first, second] = from.as_chunks::<32>().0 else { continue };
-            even.add_block(first);
-            odd.add_block(second);
+            left.add_block(first);
+            right.add_block(second);
             *to = *from;
         }
         copy_rest(to_rest, from_rest);
-        odd.add_rest(from_rest);
-        even.join(&odd)
+        right.add_rest(from_rest);
+        left.join(&right)
     }
 
     /// This sum followed by `next`, where `self` covers an even or odd number of bytes.
@@ -141,6 +141,21 @@ impl Sum {
     #[inline]
     pub const fn is_valid(self) -> bool {
         self.fold() == 0xffff
+    }
+
+    /// The sum of an IPv4 header without options.
+    #[inline(always)]
+    pub(super) fn of_ipv4_header(header: &[u8; 20]) -> Self {
+        let mut lane = Lane::default();
+        // The length is known here: nothing remains of the pieces' conditions.
+        lane.add_rest(header);
+        lane.join(&Lane::default())
+    }
+
+    /// The sum of eight bytes.
+    #[inline(always)]
+    pub(super) const fn of_word(bytes: [u8; 8]) -> Self {
+        Self(u64::from_ne_bytes(bytes))
     }
 
     #[inline]

@@ -16,7 +16,7 @@ mod usual;
 mod verify;
 
 pub use packet::{Addresses, Family, Kind, OptionsLayout, Packet, TcpFields};
-pub use verify::{verify_network, verify_transport};
+pub use verify::{verify, verify_network, verify_transport};
 
 /// What the first byte of a frame belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,23 @@ pub fn classify(frame: &[u8], medium: Medium) -> Result<Packet, Error> {
         Some(packet) => Ok(packet),
         None => classify_any(frame, medium),
     }
+}
+
+/// Like [`classify`], into a slot of the caller's: nothing is copied on the way. On an error the slot stays as it was.
+#[inline]
+pub fn classify_into(frame: &[u8], medium: Medium, slot: &mut Packet) -> Result<(), Error> {
+    if let Some(packet) = usual::classify(frame, medium) {
+        *slot = packet;
+        return Ok(());
+    }
+    classify_any_into(frame, medium, slot)
+}
+
+#[cold]
+#[inline(never)]
+fn classify_any_into(frame: &[u8], medium: Medium, slot: &mut Packet) -> Result<(), Error> {
+    *slot = classify_any(frame, medium)?;
+    Ok(())
 }
 
 /// The long way, for any frame.

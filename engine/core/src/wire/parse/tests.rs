@@ -22,11 +22,6 @@ fn classified(frame: &[u8]) -> Packet {
     classify(frame, Medium::Ethernet).expect("a good frame")
 }
 
-fn verify(frame: &[u8], packet: &Packet) -> Result<(), Error> {
-    verify_network(frame, packet)?;
-    verify_transport(frame, packet)
-}
-
 fn fields(packet: &Packet) -> TcpFields {
     match packet.kind {
         Kind::Tcp(fields) => fields,
@@ -279,6 +274,12 @@ fn a_packet_with_a_frame_that_is_not_its_own_is_harmless() {
     assert_eq!(packet.words_v4(&[]), None);
 }
 
+/// Whether a second reading of the segment finds any option.
+fn has_options(packet: &Packet, frame: &[u8]) -> bool {
+    matches!(packet.kind, Kind::Tcp(_))
+        && TcpView::parse(packet.transport(frame)).is_ok_and(|view| view.options() != Options::NONE)
+}
+
 /// Everything that can be asked of a packet, and the order of its offsets.
 fn exercise(frame: &[u8], medium: Medium) -> Result<(), TestCaseError> {
     let found = classify(frame, medium);
@@ -295,7 +296,12 @@ fn exercise(frame: &[u8], medium: Medium) -> Result<(), TestCaseError> {
     if packet.family == Family::V4 {
         prop_assert_eq!(packet.words_v4(frame), packet.tuple(frame).and_then(|tuple| tuple.words_v4()));
     }
-    let _ = (packet.options(frame), verify(frame, &packet));
+    let by_parts = verify_network(frame, &packet).and_then(|()| verify_transport(frame, &packet));
+    prop_assert_eq!(verify(frame, &packet), by_parts);
+    let mut slot = Packet::EMPTY;
+    prop_assert_eq!(classify_into(frame, medium, &mut slot), Ok(()));
+    prop_assert_eq!(slot, packet);
+    prop_assert_eq!(packet.options(frame) == Options::NONE, !has_options(&packet, frame));
     Ok(())
 }
 
