@@ -1,6 +1,6 @@
 //! The first pass over a burst: each frame becomes offsets, a kind and, for TCP, the fields that every later step needs.
 //!
-//! Nearly all frames are one of two patterns that [`usual`] recognises in a few dozen instructions; whatever it does not know goes
+//! Nearly all frames are one of two patterns that `usual` recognises in a few dozen instructions; whatever it does not know goes
 //! the long way through the views, which find the same packets and say what is wrong with the others. Checksums are a second
 //! call, so that frames whose device vouches for them cost none.
 
