@@ -102,6 +102,11 @@ impl<'a> TcpView<'a> {
         self.header.urgent.get()
     }
 
+    /// Bytes of the header with its options, 20 to 60.
+    pub const fn header_len(&self) -> usize {
+        HEADER_LEN + self.options.len()
+    }
+
     /// The option bytes, 0 to 40.
     pub const fn option_bytes(&self) -> &'a [u8] {
         self.options
