@@ -19,7 +19,8 @@ pub const HEADER_LEN: usize = 20;
 /// Bytes of the longest header.
 pub const HEADER_LEN_MAX: usize = HEADER_LEN + OPTIONS_LEN_MAX;
 
-const CHECKSUM_OFFSET: usize = 16;
+/// Offset of the checksum field, in bytes.
+pub const CHECKSUM_OFFSET: usize = 16;
 
 /// The fixed header as it lies on the wire.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
