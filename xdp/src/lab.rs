@@ -160,7 +160,14 @@ impl Lab {
     }
 
     /// Writes a network sysctl of a side's namespace, such as `net.ipv4.tcp_congestion_control`.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::NotNetwork`] for a key that does not begin with `net.`: those belong to the whole machine.
     pub fn set_sysctl(&self, side: Side, key: &str, value: &str) -> Result<(), LabError> {
+        if !key.starts_with("net.") {
+            return Err(LabError::NotNetwork { key: key.to_owned() });
+        }
         self.run_in(side, || assembly::set_sysctl(&key.replace('.', "/"), value))?
     }
 

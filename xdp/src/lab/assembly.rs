@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netlink_packet_route::link::State;
+
 use super::builder::{LabBuilder, Middle, ServerAddress, ServerChecksum, namespace_name};
 use super::error::LabError;
 use super::namespace::Namespace;
@@ -30,7 +32,14 @@ impl LabBuilder {
             None => self.connect_directly(lab)?,
             Some(middle) => self.connect_through_middle(lab, middle)?,
         }
-        self.set_up_ends(lab)
+        self.set_up_ends(lab)?;
+        // The middle's ends got their carrier from the outer ones.
+        lab.middle.as_ref().map_or(Ok(()), |middle| {
+            middle.run(|| {
+                wait_for_carrier(MIDDLE_SERVER_INTERFACE)?;
+                wait_for_carrier(MIDDLE_CLIENT_INTERFACE)
+            })?
+        })
     }
 
     fn connect_directly(&self, lab: &Lab) -> Result<(), LabError> {
@@ -92,7 +101,7 @@ impl LabBuilder {
             wait_for_carrier(CLIENT_INTERFACE)?;
             add_addresses(CLIENT_INTERFACE, CLIENT_IPV4.into(), CLIENT_IPV6.into())
         })?;
-        lab.server.run_with_sysfs(|| {
+        lab.server.run(|| {
             wait_for_carrier(SERVER_INTERFACE)?;
             match self.server_address {
                 ServerAddress::Stack => Ok(()),
@@ -100,7 +109,7 @@ impl LabBuilder {
                     add_addresses(SERVER_INTERFACE, SERVER_IPV4.into(), SERVER_IPV6.into())
                 }
             }
-        })
+        })?
     }
 
     fn steer(&self, interface: &str, mask: Option<CpuMask>) -> Result<(), LabError> {
@@ -131,15 +140,10 @@ fn bring_up(interface: &str) -> Result<(), LabError> {
 }
 
 /// Waits until frames really pass: the kernel starts a link's queues some time after its carrier is there.
-/// The thread's `/sys` must be that of the namespace.
 fn wait_for_carrier(interface: &str) -> Result<(), LabError> {
-    let path = PathBuf::from("/sys/class/net").join(interface).join("operstate");
+    let mut netlink = Netlink::open()?;
     let start = Instant::now();
-    loop {
-        let state = fs::read_to_string(&path).map_err(|e| LabError::file("read", &path, e))?;
-        if state.trim() == "up" {
-            return Ok(());
-        }
+    while netlink.oper_state(interface)? != State::Up {
         if start.elapsed() > CARRIER_WAIT_MAX {
             return Err(LabError::Netlink {
                 action: "get a carrier on",
@@ -149,6 +153,7 @@ fn wait_for_carrier(interface: &str) -> Result<(), LabError> {
         }
         thread::sleep(Duration::from_millis(1));
     }
+    Ok(())
 }
 
 fn add_addresses(interface: &str, ipv4: IpAddr, ipv6: IpAddr) -> Result<(), LabError> {
