@@ -1,0 +1,7 @@
+//! What the framework asks of Linux: sleeping and waking, cores, signals, privileges, addresses and routes.
+
+pub mod bell;
+pub mod cores;
+
+pub mod privileges;
+pub mod signals;
