@@ -1,1 +1,9 @@
 //! The pure engine: bytes in, bytes out; time and randomness are arguments.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod base;
+pub mod table;

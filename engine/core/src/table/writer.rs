@@ -1,0 +1,199 @@
+//! The one writer's side of the table.
+
+use super::entry::Entry;
+use super::reader::TableReader;
+use super::slot::DISTANCE_MAX;
+use super::{ConnectionTable, Slot};
+use crate::base::OutOfMemory;
+use crate::base::sync::{Arc, Ordering};
+use core::fmt;
+use core::ops::Range;
+
+/// The handle of the thread that owns the table. There is one, and only it can change entries; it reads them
+/// without the readers' checks.
+///
+/// All methods take the tuple's hash from the caller: any function of the tuple, the same at each call, that a
+/// peer cannot steer (keyed).
+#[derive(Debug)]
+pub struct TableWriter<const WORDS: usize> {
+    pub(super) table: Arc<ConnectionTable<WORDS>>,
+    len: usize,
+    connections_max: usize,
+}
+
+/// Why an entry was not inserted. The table is as before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InsertError {
+    /// The table holds `connections_max` entries, or this hash's part of it is overcrowded (more than 4,094
+    /// entries in a row; with a good hash that does not happen).
+    Full,
+    /// The tuple has this entry already.
+    Exists(Entry),
+}
+
+impl fmt::Display for InsertError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => formatter.write_str("the connection table is full: raise connections_max"),
+            Self::Exists(entry) => write!(formatter, "the tuple belongs to connection {}", entry.key()),
+        }
+    }
+}
+
+impl core::error::Error for InsertError {}
+
+/// Where a probe ended.
+enum Probe {
+    /// At the entry that was sought, in this position.
+    Hit(usize),
+    /// At an empty slot, so far from home.
+    Vacant(usize),
+    /// Nowhere within the farthest distance.
+    Crowded,
+}
+
+impl<const WORDS: usize> TableWriter<WORDS> {
+    /// An empty table for `connections_max` entries, which fill at most 7/8 of its slots (24 bytes each for
+    /// IPv4, 48 for IPv6; their number is a power of two). Memory is touched as slots are used.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 7/8 of 2³¹.
+    pub fn new(connections_max: usize) -> Result<Self, OutOfMemory> {
+        Ok(Self { table: Arc::new(ConnectionTable::new(connections_max)?), len: 0, connections_max })
+    }
+
+    /// A handle for reading on any thread, for as long as it is kept.
+    pub fn reader(&self) -> TableReader<WORDS> {
+        TableReader::new(Arc::clone(&self.table))
+    }
+
+    /// The entry of a tuple.
+    #[inline]
+    pub fn find(&self, hash: u32, tuple: &[u32; WORDS]) -> Option<Entry> {
+        match self.probe(hash, tuple) {
+            Probe::Hit(position) => Some(self.table.slot(position).entry()),
+            Probe::Vacant(_) | Probe::Crowded => None,
+        }
+    }
+
+    /// Enters a tuple.
+    ///
+    /// # Errors
+    /// [`InsertError::Exists`] if it has an entry, [`InsertError::Full`] if there is no room.
+    #[inline]
+    pub fn insert(&mut self, hash: u32, tuple: &[u32; WORDS], entry: Entry) -> Result<(), InsertError> {
+        match self.probe(hash, tuple) {
+            Probe::Hit(position) => Err(InsertError::Exists(self.table.slot(position).entry())),
+            Probe::Vacant(distance) if self.len < self.connections_max => {
+                self.table.slot(self.table.home(hash) + distance).write(distance, tuple, entry);
+                self.len += 1;
+                Ok(())
+            }
+            Probe::Vacant(_) | Probe::Crowded => Err(InsertError::Full),
+        }
+    }
+
+    /// Changes the entry of a tuple (its kind, its key, or both) and returns the former one; `None`, and no
+    /// change, if the tuple has none.
+    #[inline]
+    pub fn set_entry(&mut self, hash: u32, tuple: &[u32; WORDS], entry: Entry) -> Option<Entry> {
+        match self.probe(hash, tuple) {
+            Probe::Hit(position) => {
+                let slot = self.table.slot(position);
+                let former = slot.entry();
+                slot.write_entry(entry);
+                Some(former)
+            }
+            Probe::Vacant(_) | Probe::Crowded => None,
+        }
+    }
+
+    /// Takes a tuple out and returns its entry, if it had one.
+    #[inline]
+    pub fn remove(&mut self, hash: u32, tuple: &[u32; WORDS]) -> Option<Entry> {
+        match self.probe(hash, tuple) {
+            Probe::Hit(position) => {
+                let entry = self.table.slot(position).entry();
+                self.close_gap(position);
+                self.len -= 1;
+                Some(entry)
+            }
+            Probe::Vacant(_) | Probe::Crowded => None,
+        }
+    }
+
+    /// Asks for the cache lines on which a look-up of `hash` begins.
+    #[inline]
+    pub fn prefetch(&self, hash: u32) {
+        self.table.prefetch(hash);
+    }
+
+    /// How many entries there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no entry.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many entries there can be.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.connections_max
+    }
+
+    /// Where the array of slots lies: for advice about huge pages.
+    pub fn address_range(&self) -> Range<usize> {
+        let start = self.table.slots.as_ptr().addr();
+        start..start + self.table.slots.len() * size_of::<Slot<WORDS>>()
+    }
+
+    #[inline]
+    fn probe(&self, hash: u32, tuple: &[u32; WORDS]) -> Probe {
+        let home = self.table.home(hash);
+        for distance in 0..=DISTANCE_MAX {
+            let slot = self.table.slot(home + distance);
+            if slot.guard().is_empty() {
+                return Probe::Vacant(distance);
+            }
+            if slot.holds(tuple) {
+                return Probe::Hit(home + distance);
+            }
+        }
+        Probe::Crowded
+    }
+
+    /// Overwrites the slot at `gap` with a later entry that may lie there, that one's slot with a later one
+    /// still, and so on, and empties the last.
+    fn close_gap(&mut self, mut gap: usize) {
+        let mut position = gap + 1;
+        loop {
+            let slot = self.table.slot(position);
+            let guard = slot.guard();
+            // There is an empty slot: the load is at most 7/8.
+            if guard.is_empty() {
+                break;
+            }
+            if let Some(distance) = guard.distance().checked_sub(position - gap) {
+                self.table.slot(gap).write(distance, &slot.tuple(), slot.entry());
+                self.count_move();
+                gap = position;
+            }
+            position += 1;
+        }
+        self.table.slot(gap).clear();
+    }
+
+    /// Counts an entry that now stands in two slots, before the later of them is overwritten or emptied.
+    #[inline]
+    fn count_move(&self) {
+        let moves = self.table.moves.0.load(Ordering::Relaxed);
+        // Release pairs with the acquire load of a reader's beginning: who starts from this count sees the
+        // copy. (Who sees the later slot changed sees this count, by that slot's own release.)
+        self.table.moves.0.store(moves + 1, Ordering::Release);
+    }
+}
