@@ -2,6 +2,7 @@
 
 pub mod bell;
 pub mod cores;
+pub mod netlink;
 
 pub mod privileges;
 pub mod signals;
