@@ -1,9 +1,22 @@
-//! The pure engine: bytes in, bytes out; time and randomness are arguments.
+//! The pure engine of Bywash: frames and the time go in, frames and events come out.
+//!
+//! Nothing here sees an operating system: no clock, no thread, no socket. Time and randomness are
+//! arguments, so that the same code runs on a NIC's queue and in a simulator's virtual time.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`base`] | time, seeded randomness, slabs, the timing wheel |
+//! | [`table`] | the connection table: one writer, readers on any thread |
+//! | [`codec`] | what turns a stream of bytes into messages and back |
+//! | [`shard`] | one core's turn: a transport, an application, a budget |
 #![no_std]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 pub mod base;
+pub mod codec;
+pub mod shard;
 pub mod table;
