@@ -1,5 +1,7 @@
 //! The transports that touch the world, and what the framework asks of each.
 
+pub mod mio;
+
 use std::io;
 use std::sync::Arc;
 

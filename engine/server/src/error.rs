@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bywash_core::base::OutOfMemory;
+use bywash_xdp::lab::LabError;
+
 use crate::config::ConfigError;
 
 /// The table of exit codes at the end of `--help`.
@@ -18,7 +21,7 @@ Exit codes:
     5  no such interface
     6  a queue is taken, out of range, or left unserved
     7  the MTU is too large for the mode
-    8  the kernel itself has the address
+    8  the address is the kernel's, or is not
     9  the port is taken
    10  the lab could not be made
    11  a shard ended unexpectedly
@@ -33,9 +36,11 @@ pub enum Error {
     /// A file or value is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A combination of values that cannot be served.
-    #[error("{0}")]
-    Unusable(String),
+    /// The kernel lacks what `AF_XDP` needs.
+    #[error(
+        "backend xdp needs a kernel with AF_XDP (CONFIG_XDP_SOCKETS), which this one does not have: choose --backend mio"
+    )]
+    NoAfXdp,
     /// `AF_XDP` was asked for without the privileges.
     #[error("backend xdp needs root or {missing}; run it with sudo, or choose --backend mio")]
     NoPrivileges {
@@ -78,6 +83,18 @@ pub enum Error {
         /// What the kernel says.
         source: io::Error,
     },
+    /// Nobody here has the address that the kernel's TCP is to listen on.
+    #[error("{address} is not an address of this host, so the kernel's TCP cannot listen on it")]
+    NotOurAddress {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The tables that `connections_max` asks for do not fit.
+    #[error("{0}; ask for fewer connections_max")]
+    OutOfMemory(#[from] OutOfMemory),
+    /// The lab cannot be made or removed.
+    #[error(transparent)]
+    Lab(#[from] LabError),
     /// A core that does not exist or may not be used.
     #[error("core {core} cannot be used; this process may use {allowed}")]
     NoSuchCore {
@@ -112,10 +129,15 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Arguments(error) => u8::try_from(error.exit_code()).unwrap_or(2),
-            Self::Config(_) | Self::Unusable(_) | Self::NoSuchCore { .. } | Self::Capture { .. } => 2,
-            Self::NoPrivileges { .. } => 3,
-            Self::AddressUsedByKernel { .. } | Self::AddressNotShared { .. } => 8,
+            Self::Config(_) | Self::NoSuchCore { .. } | Self::Capture { .. } => 2,
+            Self::NoPrivileges { .. } | Self::Lab(LabError::MissingCapability { .. }) => 3,
+            Self::NoAfXdp => 4,
+            Self::AddressUsedByKernel { .. } | Self::AddressNotShared { .. } | Self::NotOurAddress { .. } => {
+                8
+            }
             Self::PortTaken { .. } => 9,
+            Self::Lab(_) => 10,
+            Self::OutOfMemory(_) => 1,
             Self::ShardPanicked { .. } => 11,
             Self::Os { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => 3,

@@ -80,13 +80,15 @@ impl Report {
 
     fn rows(&self, group: &str, name: &str) -> Vec<&Row> {
         let all = self.shards.values().chain(std::iter::once(&self.process));
-        all.filter_map(|report| report.rows.iter().find(|row| row.group == group && row.name == name)).collect()
+        all.filter_map(|report| report.rows.iter().find(|row| row.group == group && row.name == name))
+            .collect()
     }
 
     /// Groups and names in the order of their first appearance.
     fn names(&self) -> Vec<(&'static str, Vec<&'static str>)> {
         let mut groups: Vec<(&'static str, Vec<&'static str>)> = Vec::new();
-        for row in self.shards.values().chain(std::iter::once(&self.process)).flat_map(|report| &report.rows) {
+        for row in self.shards.values().chain(std::iter::once(&self.process)).flat_map(|report| &report.rows)
+        {
             let at = groups.iter().position(|(group, _)| *group == row.group).unwrap_or_else(|| {
                 groups.push((row.group, Vec::new()));
                 groups.len() - 1

@@ -3,19 +3,24 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `choose` | which backend, and why not the better one |
+//! | `place` | the host, or a lab made for the server |
+//! | `start`, `kernel` | set-up |
 //! | `control` | the control plane: start, signals, reports, drain |
-//! | `shard_loop` | what a shard's thread does |
+//! | `shard_thread`, `shard_loop` | what a shard's thread does |
 
 mod choose;
 mod control;
+mod kernel;
+mod place;
 mod shard_loop;
+mod shard_thread;
+mod start;
 
 use crate::config::{Arguments, Config, NoExtra};
 use crate::error::Error;
 use bywash_core::shard::Application;
 
 pub use shard_loop::Clock;
-pub(crate) use control::{Launch, Seed, Supervisor};
 
 /// Which shard an application is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +91,6 @@ impl Server {
         A: Application,
         F: Fn(ShardInfo) -> (A, A::Codec) + Sync,
     {
-        choose::start(&self.config, self.hint, &make)
+        start::start(&self.config, self.hint, &make)
     }
 }

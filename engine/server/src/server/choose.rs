@@ -1,18 +1,14 @@
 //! Which backend serves, and why not the better one.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use bywash_xdp::lab::{Lab, SERVER_INTERFACE};
-
-use crate::config::{BackendChoice, Config, ConfigError, LabChoice};
+use crate::config::{AddressKind, BackendChoice, Config, ConfigError, LabChoice};
 use crate::error::Error;
 
 /// What the machine and the privileges allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Circumstances {
-    /// Capabilities that AF_XDP needs and the process lacks.
+    /// Capabilities that `AF_XDP` needs and the process lacks.
     pub(super) missing: Vec<&'static str>,
-    /// Whether the kernel has AF_XDP.
+    /// Whether the kernel has `AF_XDP`.
     pub(super) af_xdp: AfXdp,
 }
 
@@ -35,9 +31,9 @@ pub(super) enum Place {
 /// What serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
-    /// AF_XDP.
+    /// `AF_XDP`.
     Xdp(Place),
-    /// The kernel's TCP, and why not AF_XDP.
+    /// The kernel's TCP, and why not `AF_XDP`.
     Mio(Place, String),
 }
 
@@ -60,7 +56,7 @@ pub(super) fn choose(config: &Config, now: &Circumstances) -> Result<Choice, Err
     }
 }
 
-/// Why AF_XDP cannot serve.
+/// Why `AF_XDP` cannot serve.
 #[derive(Clone, Copy)]
 enum Obstacle {
     Kernel,
@@ -70,7 +66,6 @@ enum Obstacle {
 }
 
 fn obstacle(config: &Config, now: &Circumstances, place: Place) -> Option<Obstacle> {
-    use crate::config::AddressKind;
     if now.af_xdp == AfXdp::Absent {
         return Some(Obstacle::Kernel);
     }
@@ -78,17 +73,16 @@ fn obstacle(config: &Config, now: &Circumstances, place: Place) -> Option<Obstac
         return Some(Obstacle::Privileges);
     }
     match (place, config.interface.is_some(), config.address_kind) {
-        (Place::Lab, ..) => None,
         (Place::Host, false, _) => Some(Obstacle::NoInterface),
         (Place::Host, true, AddressKind::Owned) if config.address.is_empty() => Some(Obstacle::NoAddress),
-        (Place::Host, true, AddressKind::Owned | AddressKind::Shared) => None,
+        (Place::Lab | Place::Host, ..) => None,
     }
 }
 
 impl Obstacle {
     fn into_error(self, now: &Circumstances) -> Error {
         match self {
-            Self::Kernel => Error::Xdp(bywash_xdp::Error::NoAfXdp),
+            Self::Kernel => Error::NoAfXdp,
             Self::Privileges => Error::NoPrivileges { missing: now.missing.join(", ") },
             Self::NoInterface => Error::Config(ConfigError::Needs {
                 key: "backend",

@@ -19,7 +19,7 @@ use crate::report::{Report, ShardReport};
 use crate::say::say;
 
 /// Makes a shard's backend, on the shard's own thread and core.
-pub(crate) type Seed<B> = Box<dyn FnOnce(Clock) -> Result<B, Error> + Send>;
+pub(crate) type Seed<B> = Box<dyn FnOnce() -> Result<B, Error> + Send>;
 
 /// What lives beside the shards: a lab, a program, threads of the control plane.
 pub(crate) trait Supervisor {
@@ -40,6 +40,8 @@ pub(crate) struct Launch<B> {
     pub(crate) hint: String,
     /// What this thread must still be allowed to do at the end.
     pub(crate) after: After,
+    /// The clock that all shards read.
+    pub(crate) clock: Clock,
     /// What lives beside the shards.
     pub(crate) supervisor: Box<dyn Supervisor>,
 }
@@ -51,7 +53,7 @@ where
     A: Application,
     F: Fn(ShardInfo) -> (A, A::Codec) + Sync,
 {
-    let Launch { seeds, mut lines, hint, after, supervisor } = launch;
+    let Launch { seeds, mut lines, hint, after, clock, supervisor } = launch;
     let shards = seeds.len();
     let allowed = cores::allowed()?;
     let assigned = cores::assign(&config.cores, shards, &allowed)?;
@@ -66,20 +68,27 @@ where
     let _listener = Listener::start(move |request| drop(tell_signal.send(Event::Signal(request))))?;
     let orders: Vec<Orders> = (0..shards).map(|_| Orders::default()).collect();
     let mut control = Control::new(&orders, events, lines, supervisor, config);
-    let clock = Clock::start();
     let spin = bywash_core::base::time::Duration::from_micros(u64::from(spin_us));
     thread::scope(|scope| {
+        let mut threads = Vec::with_capacity(shards);
         for (index, seed) in seeds.into_iter().enumerate() {
             let info = ShardInfo { index, shards, core: assigned[index] };
             let start =
                 Start { info, clock, spin, connections_max: config.connections_max, orders: &orders[index] };
             let sender = sender.clone();
             let named = thread::Builder::new().name(format!("shard {index}"));
-            if let Err(source) = named.spawn_scoped(scope, move || start.run(seed, make, &sender)) {
-                control.fail(index, Error::Os { what: "cannot start a shard's thread", source });
+            match named.spawn_scoped(scope, move || start.run(seed, make, &sender)) {
+                Ok(thread) => threads.push(thread),
+                Err(source) => {
+                    control.fail(index, Error::Os { what: "cannot start a shard's thread", source });
+                }
             }
         }
         control.watch();
+        // A panic has been told as an event; to join its thread keeps it from going on here.
+        for thread in threads {
+            drop(thread.join());
+        }
     });
     control.finish()
 }
@@ -93,7 +102,8 @@ fn cores_line(assigned: &[Option<u32>], spin_us: u32) -> String {
     };
     let shards = assigned.len();
     let plural = if shards == 1 { "" } else { "s" };
-    let idle = if spin_us == 0 { "sleeps at once".to_owned() } else { format!("polls {spin_us} µs, then sleeps") };
+    let idle =
+        if spin_us == 0 { "sleeps at once".to_owned() } else { format!("polls {spin_us} µs, then sleeps") };
     format!("{shards} shard{plural}, {cores}; an idle shard {idle}")
 }
 
@@ -212,7 +222,10 @@ impl<'a> Control<'a> {
 
     fn drain(&mut self) {
         let limit = self.drain_timeout;
-        say(&format!("ending: connections have {} ms to close; a second signal ends at once", limit.as_millis()));
+        say(&format!(
+            "ending: connections have {} ms to close; a second signal ends at once",
+            limit.as_millis()
+        ));
         self.phase = Phase::Draining { until: Instant::now() + limit };
         self.order_all(Order::Drain);
     }

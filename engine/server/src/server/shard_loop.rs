@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time;
 
 use bywash_core::base::time::{Duration, Instant};
-use bywash_core::shard::{Application, Host, Shard, Transport as _};
+use bywash_core::shard::{Application, Host, Shard};
 
 use crate::backends::Backend;
 use crate::report::ShardReport;

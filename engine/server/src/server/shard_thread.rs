@@ -11,9 +11,9 @@ use super::control::Seed;
 use super::shard_loop::{self, Clock, Orders};
 use crate::backends::{Backend, Waker};
 use crate::error::Error;
+use crate::os::cores;
 use crate::os::privileges::{self, After};
 use crate::os::signals::Request;
-use crate::os::cores;
 use crate::report::ShardReport;
 
 /// What the control plane waits for.
@@ -60,7 +60,7 @@ impl Start<'_> {
         info.core.map_or(Ok(()), cores::pin)?;
         // Capabilities belong to threads: a shard needs none, whatever the control plane keeps.
         privileges::drop_unneeded(After::Serve)?;
-        let backend = seed(clock)?;
+        let backend = seed()?;
         let waker = backend.waker();
         let (application, codec) = make(info);
         let mut shard = Shard::new(backend, application, codec, connections_max);
@@ -81,7 +81,10 @@ struct Farewell<'a> {
 impl Drop for Farewell<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            tell(self.events, Event::Failed { shard: self.shard, error: Error::ShardPanicked { shard: self.shard } });
+            tell(
+                self.events,
+                Event::Failed { shard: self.shard, error: Error::ShardPanicked { shard: self.shard } },
+            );
         }
     }
 }
