@@ -1,5 +1,8 @@
 //! Which backend serves, and why not the better one.
 
+#[cfg(test)]
+mod tests;
+
 use crate::config::{AddressKind, BackendChoice, Config, ConfigError, LabChoice};
 use crate::error::Error;
 
