@@ -1,8 +1,8 @@
 //! Which connection a four-tuple belongs to: written by one shard, read by all, without locks.
 //!
-//! A power-of-two array of slots, open addressing, linear probing. Removal moves later entries back into the
-//! gap, so there are no tombstones and no decay. Each slot is guarded by a sequence counter: a reader on any
-//! thread takes what it finds only if the slot did not change while it read. Because removal moves entries,
+//! A power-of-two array of slots with a tag byte for each, open addressing, linear probing. Removal moves later
+//! entries back into the gap, so there are no tombstones and no decay. Each slot is guarded by a sequence
+//! counter: a reader on any thread takes what it finds only if the slot did not change while it read. Because removal moves entries,
 //! one more counter tells a reader that found nothing whether an entry may have slipped past it; it then looks
 //! again, a bounded number of times.
 //!
@@ -16,6 +16,7 @@ mod reader;
 mod slot;
 #[cfg(all(test, not(loom)))]
 mod stress_tests;
+mod tags;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod writer;
@@ -25,9 +26,11 @@ pub use reader::{Lookup, TableReader};
 pub use writer::{InsertError, TableWriter};
 
 use crate::base::OutOfMemory;
+use crate::base::prefetch::prefetch;
 use crate::base::sync::{AtomicU64, CacheAligned};
 use alloc::vec::Vec;
 use slot::Slot;
+use tags::{Tag, Tags};
 
 /// Words of a tuple of IPv4 addresses and ports: 12 bytes.
 pub const WORDS_V4: usize = 3;
@@ -43,6 +46,7 @@ const SLOTS_MIN: usize = if cfg!(loom) { 4 } else { 8 };
 #[derive(Debug)]
 pub struct ConnectionTable<const WORDS: usize> {
     slots: Vec<Slot<WORDS>>,
+    tags: Tags,
     /// 64 less the binary logarithm of the number of slots.
     home_shift: u32,
     /// How many entries were ever moved by removals.
@@ -55,17 +59,19 @@ impl<const WORDS: usize> ConnectionTable<WORDS> {
             slots_for(connections_max).ok_or(OutOfMemory::for_array::<Slot<WORDS>>(connections_max))?;
         Ok(Self {
             slots: Slot::new_array(slots)?,
+            tags: Tags::new(slots)?,
             home_shift: u64::BITS - slots.ilog2(),
             moves: CacheAligned(AtomicU64::new(0)),
         })
     }
 
-    /// Where probing for a hash begins. All bits of the hash take part: a shard's flows may have some of them
-    /// in common, namely those by which the NIC chose the shard.
+    /// Where probing for a hash begins, and the tag of its entries. All bits of the hash take part: a shard's
+    /// flows may have some of them in common, namely those by which the NIC chose the shard.
     #[inline]
-    fn home(&self, hash: u32) -> usize {
+    fn home(&self, hash: u32) -> (usize, Tag) {
         // 2^64 divided by the golden ratio (Knuth, TAOCP vol. 3, 6.4).
-        (u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.home_shift) as usize
+        let spread = u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((spread >> self.home_shift) as usize, Tag::from_bits(spread >> (self.home_shift - 7)))
     }
 
     /// The slot at a position, which wraps round.
@@ -77,10 +83,11 @@ impl<const WORDS: usize> ConnectionTable<WORDS> {
     /// Asks for the cache lines on which a look-up of `hash` begins.
     #[inline]
     fn prefetch(&self, hash: u32) {
-        let home = self.home(hash);
-        crate::base::prefetch::prefetch(self.slot(home));
+        let (home, _) = self.home(hash);
+        self.tags.prefetch(home);
+        prefetch(self.slot(home));
         // A slot may straddle two lines, and the second probe is the likeliest.
-        crate::base::prefetch::prefetch(self.slot(home + 1));
+        prefetch(self.slot(home + 1));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::ConnectionTable;
 use super::entry::Entry;
 use super::slot::{DISTANCE_MAX, Match};
+use super::tags::Tag;
 use crate::base::sync::{Arc, Ordering, fence, spin_loop};
 
 /// How often one look-up may meet a slot in the midst of a change, or find nothing while entries moved.
@@ -45,16 +46,16 @@ impl<const WORDS: usize> TableReader<WORDS> {
     /// The entry of a tuple, at any time and without waiting. The hash is that of the writer.
     #[inline]
     pub fn find(&self, hash: u32, tuple: &[u32; WORDS]) -> Lookup {
-        let home = self.table.home(hash);
+        let (home, tag) = self.table.home(hash);
         let mut retries = 0;
         while retries < RETRIES_MAX {
             // Acquire pairs with the release store of the move count: the copies it counts are seen below.
             let moves = self.table.moves.0.load(Ordering::Acquire);
-            if let Some(entry) = self.sweep(home, tuple, &mut retries) {
+            if let Some(entry) = self.sweep(home, tag, tuple, &mut retries) {
                 return Lookup::Found(entry);
             }
-            // Acquire pairs with the release fence of a slot's change: if a word read by the sweep had been
-            // overwritten by a move, the load below sees that move counted.
+            // Acquire pairs with the release stores of tags and the release fence of a slot's change: if a tag or
+            // a word read by the sweep was set after a move, the load below sees that move counted.
             fence(Ordering::Acquire);
             if retries < RETRIES_MAX && self.table.moves.0.load(Ordering::Relaxed) == moves {
                 return Lookup::Absent;
@@ -70,29 +71,36 @@ impl<const WORDS: usize> TableReader<WORDS> {
         self.table.prefetch(hash);
     }
 
-    /// Probes once from `home` to the first empty slot, and some slots more than once if they change.
+    /// Probes once from `home` to the first empty slot.
     #[inline]
-    fn sweep(&self, home: usize, tuple: &[u32; WORDS], retries: &mut u32) -> Option<Entry> {
+    fn sweep(&self, home: usize, wanted: Tag, tuple: &[u32; WORDS], retries: &mut u32) -> Option<Entry> {
         for distance in 0..=DISTANCE_MAX {
-            let slot = self.table.slot(home + distance);
-            loop {
-                let guard = slot.load_guard();
-                if guard.is_empty() {
-                    return None;
-                }
-                match slot.read(guard, tuple) {
-                    Match::Same(entry) => return Some(entry),
-                    Match::Other => break,
-                    Match::Changing => {
-                        *retries += 1;
-                        if *retries >= RETRIES_MAX {
-                            return None;
-                        }
-                        spin_loop();
-                    }
-                }
+            let tag = self.table.tags.get(home + distance);
+            if tag == wanted
+                && let Some(entry) = self.read_settled(home + distance, tuple, retries)
+            {
+                return Some(entry);
+            }
+            if tag == Tag::EMPTY {
+                return None;
             }
         }
         None
+    }
+
+    /// Reads a slot, again if it changes meanwhile; `None` if it holds another tuple or the retries are used up.
+    #[inline]
+    fn read_settled(&self, position: usize, tuple: &[u32; WORDS], retries: &mut u32) -> Option<Entry> {
+        loop {
+            match self.table.slot(position).read(tuple) {
+                Match::Same(entry) => return Some(entry),
+                Match::Other => return None,
+                Match::Changing => *retries += 1,
+            }
+            if *retries >= RETRIES_MAX {
+                return None;
+            }
+            spin_loop();
+        }
     }
 }

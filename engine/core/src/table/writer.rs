@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::reader::TableReader;
 use super::slot::DISTANCE_MAX;
+use super::tags::Tag;
 use super::{ConnectionTable, Slot};
 use crate::base::OutOfMemory;
 use crate::base::sync::{Arc, Ordering};
@@ -54,7 +55,7 @@ enum Probe {
 
 impl<const WORDS: usize> TableWriter<WORDS> {
     /// An empty table for `connections_max` entries, which fill at most 7/8 of its slots (24 bytes each for
-    /// IPv4, 48 for IPv6; their number is a power of two). Memory is touched as slots are used.
+    /// IPv4, 48 for IPv6, and a tag of one byte; their number is a power of two). Memory is touched as slots are used.
     ///
     /// # Errors
     /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 7/8 of 2³¹.
@@ -85,7 +86,9 @@ impl<const WORDS: usize> TableWriter<WORDS> {
         match self.probe(hash, tuple) {
             Probe::Hit(position) => Err(InsertError::Exists(self.table.slot(position).entry())),
             Probe::Vacant(distance) if self.len < self.connections_max => {
-                self.table.slot(self.table.home(hash) + distance).write(distance, tuple, entry);
+                let (home, tag) = self.table.home(hash);
+                self.table.slot(home + distance).write(distance, tuple, entry);
+                self.table.tags.set(home + distance, tag);
                 self.len += 1;
                 Ok(())
             }
@@ -146,22 +149,23 @@ impl<const WORDS: usize> TableWriter<WORDS> {
         self.connections_max
     }
 
-    /// Where the array of slots lies: for advice about huge pages.
-    pub fn address_range(&self) -> Range<usize> {
-        let start = self.table.slots.as_ptr().addr();
-        start..start + self.table.slots.len() * size_of::<Slot<WORDS>>()
+    /// Where the arrays of slots and of tags lie: for advice about huge pages.
+    pub fn address_ranges(&self) -> [Range<usize>; 2] {
+        let slots = self.table.slots.as_ptr().addr();
+        let end = slots + self.table.slots.len() * size_of::<Slot<WORDS>>();
+        [slots..end, self.table.tags.address_range()]
     }
 
     #[inline]
     fn probe(&self, hash: u32, tuple: &[u32; WORDS]) -> Probe {
-        let home = self.table.home(hash);
+        let (home, wanted) = self.table.home(hash);
         for distance in 0..=DISTANCE_MAX {
-            let slot = self.table.slot(home + distance);
-            if slot.guard().is_empty() {
-                return Probe::Vacant(distance);
-            }
-            if slot.holds(tuple) {
+            let tag = self.table.tags.get(home + distance);
+            if tag == wanted && self.table.slot(home + distance).holds(tuple) {
                 return Probe::Hit(home + distance);
+            }
+            if tag == Tag::EMPTY {
+                return Probe::Vacant(distance);
             }
         }
         Probe::Crowded
@@ -170,22 +174,20 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     /// Overwrites the slot at `gap` with a later entry that may lie there, that one's slot with a later one
     /// still, and so on, and empties the last.
     fn close_gap(&mut self, mut gap: usize) {
+        let ConnectionTable { tags, .. } = &*self.table;
         let mut position = gap + 1;
-        loop {
+        // There is an empty slot: the load is at most 7/8.
+        while tags.get(position) != Tag::EMPTY {
             let slot = self.table.slot(position);
-            let guard = slot.guard();
-            // There is an empty slot: the load is at most 7/8.
-            if guard.is_empty() {
-                break;
-            }
-            if let Some(distance) = guard.distance().checked_sub(position - gap) {
+            if let Some(distance) = slot.guard().distance().checked_sub(position - gap) {
                 self.table.slot(gap).write(distance, &slot.tuple(), slot.entry());
+                tags.set(gap, tags.get(position));
                 self.count_move();
                 gap = position;
             }
             position += 1;
         }
-        self.table.slot(gap).clear();
+        tags.set(gap, Tag::EMPTY);
     }
 
     /// Counts an entry that now stands in two slots, before the later of them is overwritten or emptied.
@@ -193,7 +195,7 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     fn count_move(&self) {
         let moves = self.table.moves.0.load(Ordering::Relaxed);
         // Release pairs with the acquire load of a reader's beginning: who starts from this count sees the
-        // copy. (Who sees the later slot changed sees this count, by that slot's own release.)
+        // copy and its tag. (Who sees the later slot or its tag changed sees this count, by their own release.)
         self.table.moves.0.store(moves + 1, Ordering::Release);
     }
 }
