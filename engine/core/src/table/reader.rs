@@ -1,9 +1,8 @@
 //! The side of the table that any thread may read.
 
-use super::ConnectionTable;
 use super::entry::Entry;
-use super::slot::{DISTANCE_MAX, Match};
-use super::tags::Tag;
+use super::slot::{Match, PROBES_MAX};
+use super::{ConnectionTable, Home};
 use crate::base::sync::{Arc, Ordering, fence, spin_loop};
 
 /// How often one look-up may meet a slot in the midst of a change, or find nothing while entries moved.
@@ -46,12 +45,12 @@ impl<const WORDS: usize> TableReader<WORDS> {
     /// The entry of a tuple, at any time and without waiting. The hash is that of the writer.
     #[inline]
     pub fn find(&self, hash: u32, tuple: &[u32; WORDS]) -> Lookup {
-        let (home, tag) = self.table.home(hash);
+        let home = self.table.home(hash);
         let mut retries = 0;
         while retries < RETRIES_MAX {
             // Acquire pairs with the release store of the move count: the copies it counts are seen below.
             let moves = self.table.moves.0.load(Ordering::Acquire);
-            if let Some(entry) = self.sweep(home, tag, tuple, &mut retries) {
+            if let Some(entry) = self.sweep(home, tuple, &mut retries) {
                 return Lookup::Found(entry);
             }
             // Acquire pairs with the release stores of tags and the release fence of a slot's change: if a tag or
@@ -71,17 +70,18 @@ impl<const WORDS: usize> TableReader<WORDS> {
         self.table.prefetch(hash);
     }
 
-    /// Probes once from `home` to the first empty slot.
+    /// Probes once from `home` to the first group that is not full.
     #[inline]
-    fn sweep(&self, home: usize, wanted: Tag, tuple: &[u32; WORDS], retries: &mut u32) -> Option<Entry> {
-        for distance in 0..=DISTANCE_MAX {
-            let tag = self.table.tags.get(home + distance);
-            if tag == wanted
-                && let Some(entry) = self.read_settled(home + distance, tuple, retries)
-            {
-                return Some(entry);
+    fn sweep(&self, home: Home, tuple: &[u32; WORDS], retries: &mut u32) -> Option<Entry> {
+        for group in home.group..home.group + PROBES_MAX {
+            let tags = self.table.tags.load(group);
+            for offset in tags.candidates(home.tag) {
+                let found = self.read_settled(group, offset, tuple, retries);
+                if found.is_some() {
+                    return found;
+                }
             }
-            if tag == Tag::EMPTY {
+            if !tags.is_full() {
                 return None;
             }
         }
@@ -90,9 +90,15 @@ impl<const WORDS: usize> TableReader<WORDS> {
 
     /// Reads a slot, again if it changes meanwhile; `None` if it holds another tuple or the retries are used up.
     #[inline]
-    fn read_settled(&self, position: usize, tuple: &[u32; WORDS], retries: &mut u32) -> Option<Entry> {
+    fn read_settled(
+        &self,
+        group: usize,
+        offset: usize,
+        tuple: &[u32; WORDS],
+        retries: &mut u32,
+    ) -> Option<Entry> {
         loop {
-            match self.table.slot(position).read(tuple) {
+            match self.table.slot(group, offset).read(tuple) {
                 Match::Same(entry) => return Some(entry),
                 Match::Other => return None,
                 Match::Changing => *retries += 1,

@@ -1,23 +1,23 @@
 //! One slot: an entry, its tuple, and the word that guards both.
 //!
-//! The guard word is `version (19 bits) | being written (1 bit) | distance (12 bits)`: how far the entry lies
-//! from its home, which removal needs to know. Whether a slot is in use, its tag says.
+//! The guard word is `version (21 bits) | being written (1 bit) | distance (10 bits)`: how many groups the entry
+//! lies from its home, which removal needs to know. Whether a slot is in use, its tag says.
 //!
 //! Each change takes the next version, so a reader could mistake new contents for old only if it paused in the
-//! midst of reading a slot while that one slot changed an exact multiple of 2¹⁹ times.
+//! midst of reading a slot while that one slot changed an exact multiple of 2²¹ times.
 
 use super::entry::Entry;
 use crate::base::OutOfMemory;
 use crate::base::sync::{AtomicU32, Ordering, fence};
 use alloc::vec::Vec;
 
-const DISTANCE_BITS: u32 = 12;
+const DISTANCE_BITS: u32 = 10;
 const WRITING: u32 = 1 << DISTANCE_BITS;
 const VERSION_ONE: u32 = WRITING << 1;
 
-/// Farthest that an entry may lie from its home. At a load of 7/8 and with a good hash, the chance that any of
-/// 14 million entries lies farther is about 10⁻⁸.
-pub(super) const DISTANCE_MAX: usize = (1 << DISTANCE_BITS) - 1;
+/// How many groups a probe looks at; an entry's distance is below this. In an array filled to 7/8 by a good
+/// hash, hardly ever are 250 groups in a row full.
+pub(super) const PROBES_MAX: usize = 1 << DISTANCE_BITS;
 
 /// Any contents will do for a slot whose tag says that it is empty; at first they are zero.
 #[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
@@ -39,10 +39,10 @@ const _: () =
 pub(super) struct Guard(u32);
 
 impl Guard {
-    /// How far the entry lies from its home.
+    /// How many groups the entry lies from its home.
     #[inline]
     pub(super) fn distance(self) -> usize {
-        self.0 as usize & DISTANCE_MAX
+        self.0 as usize % PROBES_MAX
     }
 
     #[inline]
@@ -109,10 +109,10 @@ impl<const WORDS: usize> Slot<WORDS> {
         core::array::from_fn(|word| self.tuple[word].load(Ordering::Relaxed))
     }
 
-    /// Fills the slot, whatever it held, with an entry that lies `distance` from its home. Writer only.
+    /// Fills the slot, whatever it held, with an entry that lies `distance` groups from its home. Writer only.
     #[inline]
     pub(super) fn write(&self, distance: usize, tuple: &[u32; WORDS], entry: Entry) {
-        debug_assert!(distance <= DISTANCE_MAX, "the distance must fit its bits");
+        debug_assert!(distance < PROBES_MAX, "the distance must fit its bits");
         let guard = self.begin(distance);
         for (word, value) in self.tuple.iter().zip(tuple) {
             word.store(*value, Ordering::Relaxed);

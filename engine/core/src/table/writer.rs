@@ -2,9 +2,9 @@
 
 use super::entry::Entry;
 use super::reader::TableReader;
-use super::slot::DISTANCE_MAX;
+use super::slot::PROBES_MAX;
 use super::tags::Tag;
-use super::{ConnectionTable, Slot};
+use super::{ConnectionTable, Home, Slot};
 use crate::base::OutOfMemory;
 use crate::base::sync::{Arc, Ordering};
 use core::fmt;
@@ -25,8 +25,8 @@ pub struct TableWriter<const WORDS: usize> {
 /// Why an entry was not inserted. The table is as before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InsertError {
-    /// The table holds `connections_max` entries, or this hash's part of it is overcrowded (more than 4,094
-    /// entries in a row; with a good hash that does not happen).
+    /// The table holds `connections_max` entries, or this hash's part of it is overcrowded (8,192 slots in a row
+    /// are full; with a good hash that does not happen).
     Full,
     /// The tuple has this entry already.
     Exists(Entry),
@@ -43,12 +43,20 @@ impl fmt::Display for InsertError {
 
 impl core::error::Error for InsertError {}
 
+/// A place in the table.
+#[derive(Clone, Copy)]
+struct Place {
+    /// May lie beyond the last group and then wraps round.
+    group: usize,
+    offset: usize,
+}
+
 /// Where a probe ended.
 enum Probe {
-    /// At the entry that was sought, in this position.
-    Hit(usize),
-    /// At an empty slot, so far from home.
-    Vacant(usize),
+    /// At the entry that was sought.
+    Hit(Place),
+    /// At a group with room, so many groups from home.
+    Room { distance: usize },
     /// Nowhere within the farthest distance.
     Crowded,
 }
@@ -72,8 +80,8 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     #[inline]
     pub fn find(&self, hash: u32, tuple: &[u32; WORDS]) -> Option<Entry> {
         match self.probe(hash, tuple) {
-            Probe::Hit(position) => Some(self.table.slot(position).entry()),
-            Probe::Vacant(_) | Probe::Crowded => None,
+            Probe::Hit(place) => Some(self.slot(place).entry()),
+            Probe::Room { .. } | Probe::Crowded => None,
         }
     }
 
@@ -84,15 +92,13 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     #[inline]
     pub fn insert(&mut self, hash: u32, tuple: &[u32; WORDS], entry: Entry) -> Result<(), InsertError> {
         match self.probe(hash, tuple) {
-            Probe::Hit(position) => Err(InsertError::Exists(self.table.slot(position).entry())),
-            Probe::Vacant(distance) if self.len < self.connections_max => {
-                let (home, tag) = self.table.home(hash);
-                self.table.slot(home + distance).write(distance, tuple, entry);
-                self.table.tags.set(home + distance, tag);
+            Probe::Hit(place) => Err(InsertError::Exists(self.slot(place).entry())),
+            Probe::Room { distance } if self.len < self.connections_max => {
+                self.fill(hash, distance, tuple, entry);
                 self.len += 1;
                 Ok(())
             }
-            Probe::Vacant(_) | Probe::Crowded => Err(InsertError::Full),
+            Probe::Room { .. } | Probe::Crowded => Err(InsertError::Full),
         }
     }
 
@@ -101,13 +107,13 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     #[inline]
     pub fn set_entry(&mut self, hash: u32, tuple: &[u32; WORDS], entry: Entry) -> Option<Entry> {
         match self.probe(hash, tuple) {
-            Probe::Hit(position) => {
-                let slot = self.table.slot(position);
+            Probe::Hit(place) => {
+                let slot = self.slot(place);
                 let former = slot.entry();
                 slot.write_entry(entry);
                 Some(former)
             }
-            Probe::Vacant(_) | Probe::Crowded => None,
+            Probe::Room { .. } | Probe::Crowded => None,
         }
     }
 
@@ -115,13 +121,13 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     #[inline]
     pub fn remove(&mut self, hash: u32, tuple: &[u32; WORDS]) -> Option<Entry> {
         match self.probe(hash, tuple) {
-            Probe::Hit(position) => {
-                let entry = self.table.slot(position).entry();
-                self.close_gap(position);
+            Probe::Hit(place) => {
+                let entry = self.slot(place).entry();
+                self.close_gap(place);
                 self.len -= 1;
                 Some(entry)
             }
-            Probe::Vacant(_) | Probe::Crowded => None,
+            Probe::Room { .. } | Probe::Crowded => None,
         }
     }
 
@@ -157,37 +163,64 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     }
 
     #[inline]
+    fn slot(&self, place: Place) -> &Slot<WORDS> {
+        self.table.slot(place.group, place.offset)
+    }
+
+    #[inline]
     fn probe(&self, hash: u32, tuple: &[u32; WORDS]) -> Probe {
-        let (home, wanted) = self.table.home(hash);
-        for distance in 0..=DISTANCE_MAX {
-            let tag = self.table.tags.get(home + distance);
-            if tag == wanted && self.table.slot(home + distance).holds(tuple) {
-                return Probe::Hit(home + distance);
+        let Home { group: home, tag, .. } = self.table.home(hash);
+        for distance in 0..PROBES_MAX {
+            let group = home + distance;
+            let tags = self.table.tags.load(group);
+            for offset in tags.candidates(tag) {
+                if self.table.slot(group, offset).holds(tuple) {
+                    return Probe::Hit(Place { group, offset });
+                }
             }
-            if tag == Tag::EMPTY {
-                return Probe::Vacant(distance);
+            if !tags.is_full() {
+                return Probe::Room { distance };
             }
         }
         Probe::Crowded
     }
 
-    /// Overwrites the slot at `gap` with a later entry that may lie there, that one's slot with a later one
-    /// still, and so on, and empties the last.
-    fn close_gap(&mut self, mut gap: usize) {
-        let ConnectionTable { tags, .. } = &*self.table;
-        let mut position = gap + 1;
-        // There is an empty slot: the load is at most 7/8.
-        while tags.get(position) != Tag::EMPTY {
-            let slot = self.table.slot(position);
-            if let Some(distance) = slot.guard().distance().checked_sub(position - gap) {
-                self.table.slot(gap).write(distance, &slot.tuple(), slot.entry());
-                tags.set(gap, tags.get(position));
-                self.count_move();
-                gap = position;
-            }
-            position += 1;
+    /// Puts an entry into the group, so far from its home, in which there is room.
+    #[inline]
+    fn fill(&self, hash: u32, distance: usize, tuple: &[u32; WORDS], entry: Entry) {
+        let Home { group: home, offset: preferred, tag } = self.table.home(hash);
+        let group = home + distance;
+        if let Some(offset) = self.table.tags.load(group).empty_slot(preferred) {
+            self.table.slot(group, offset).write(distance, tuple, entry);
+            self.table.tags.set(group, offset, tag);
         }
-        tags.set(gap, Tag::EMPTY);
+    }
+
+    /// Empties a place. If entries had to go past its group because that was full, one of them is first moved
+    /// into the place, and its former place is the gap, and so on.
+    fn close_gap(&self, mut gap: Place) {
+        let tags = &self.table.tags;
+        let mut group = gap.group;
+        // There is a group with room: the load is at most 7/8. An entry never lies beyond it.
+        while tags.load(group).is_full() {
+            group += 1;
+            if let Some((offset, distance)) = self.movable(group, gap.group) {
+                let slot = self.table.slot(group, offset);
+                self.slot(gap).write(distance, &slot.tuple(), slot.entry());
+                tags.set(gap.group, gap.offset, tags.load(group).tag(offset));
+                self.count_move();
+                gap = Place { group, offset };
+            }
+        }
+        tags.set(gap.group, gap.offset, Tag::EMPTY);
+    }
+
+    /// An entry of `group` that may as well lie in the earlier group `to`: its offset, and its distance there.
+    fn movable(&self, group: usize, to: usize) -> Option<(usize, usize)> {
+        self.table.tags.load(group).in_use().find_map(|offset| {
+            let distance = self.table.slot(group, offset).guard().distance();
+            Some((offset, distance.checked_sub(group - to)?))
+        })
     }
 
     /// Counts an entry that now stands in two slots, before the later of them is overwritten or emptied.
