@@ -73,7 +73,8 @@ impl<const WORDS: usize> ConnectionTable<WORDS> {
         // 2^64 divided by the golden ratio (Knuth, TAOCP vol. 3, 6.4).
         let spread = u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let slot = (spread >> self.home_shift) as usize;
-        let tag = Tag::from_bits(spread >> (self.home_shift - 7));
+        // Bits that take no part in the slot: there are at most 2^31 slots.
+        let tag = Tag::from_bits(spread >> 25);
         Home { group: slot / GROUP, offset: slot % GROUP, tag }
     }
 

@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use super::reader::TableReader;
 use super::slot::PROBES_MAX;
-use super::tags::Tag;
+use super::tags::{GROUP, Tag};
 use super::{ConnectionTable, Home, Slot};
 use crate::base::OutOfMemory;
 use crate::base::sync::{Arc, Ordering};
@@ -43,12 +43,25 @@ impl fmt::Display for InsertError {
 
 impl core::error::Error for InsertError {}
 
-/// A place in the table.
+/// A group and an offset in it, in one word. The group may lie beyond the last one and then wraps round.
 #[derive(Clone, Copy)]
-struct Place {
-    /// May lie beyond the last group and then wraps round.
-    group: usize,
-    offset: usize,
+struct Place(usize);
+
+impl Place {
+    #[inline]
+    fn new(group: usize, offset: usize) -> Self {
+        Self(group * GROUP + offset)
+    }
+
+    #[inline]
+    fn group(self) -> usize {
+        self.0 / GROUP
+    }
+
+    #[inline]
+    fn offset(self) -> usize {
+        self.0 % GROUP
+    }
 }
 
 /// Where a probe ended.
@@ -164,19 +177,32 @@ impl<const WORDS: usize> TableWriter<WORDS> {
 
     #[inline]
     fn slot(&self, place: Place) -> &Slot<WORDS> {
-        self.table.slot(place.group, place.offset)
+        self.table.slot(place.group(), place.offset())
     }
 
-    #[inline]
+    #[inline(always)]
     fn probe(&self, hash: u32, tuple: &[u32; WORDS]) -> Probe {
+        let Home { group, tag, .. } = self.table.home(hash);
+        let tags = self.table.tags.load(group);
+        for offset in tags.candidates(tag) {
+            if self.table.slot(group, offset).holds(tuple) {
+                return Probe::Hit(Place::new(group, offset));
+            }
+        }
+        if tags.is_full() { self.probe_further(hash, tuple) } else { Probe::Room { distance: 0 } }
+    }
+
+    /// Goes on behind a home group that is full and does not hold the tuple.
+    #[cold]
+    #[inline(never)]
+    fn probe_further(&self, hash: u32, tuple: &[u32; WORDS]) -> Probe {
         let Home { group: home, tag, .. } = self.table.home(hash);
-        for distance in 0..PROBES_MAX {
+        for distance in 1..PROBES_MAX {
             let group = home + distance;
             let tags = self.table.tags.load(group);
-            for offset in tags.candidates(tag) {
-                if self.table.slot(group, offset).holds(tuple) {
-                    return Probe::Hit(Place { group, offset });
-                }
+            let found = tags.candidates(tag).find(|offset| self.table.slot(group, *offset).holds(tuple));
+            if let Some(offset) = found {
+                return Probe::Hit(Place::new(group, offset));
             }
             if !tags.is_full() {
                 return Probe::Room { distance };
@@ -200,19 +226,19 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     /// into the place, and its former place is the gap, and so on.
     fn close_gap(&self, mut gap: Place) {
         let tags = &self.table.tags;
-        let mut group = gap.group;
+        let mut group = gap.group();
         // There is a group with room: the load is at most 7/8. An entry never lies beyond it.
         while tags.load(group).is_full() {
             group += 1;
-            if let Some((offset, distance)) = self.movable(group, gap.group) {
+            if let Some((offset, distance)) = self.movable(group, gap.group()) {
                 let slot = self.table.slot(group, offset);
                 self.slot(gap).write(distance, &slot.tuple(), slot.entry());
-                tags.set(gap.group, gap.offset, tags.load(group).tag(offset));
+                tags.set(gap.group(), gap.offset(), tags.load(group).tag(offset));
                 self.count_move();
-                gap = Place { group, offset };
+                gap = Place::new(group, offset);
             }
         }
-        tags.set(gap.group, gap.offset, Tag::EMPTY);
+        tags.set(gap.group(), gap.offset(), Tag::EMPTY);
     }
 
     /// An entry of `group` that may as well lie in the earlier group `to`: its offset, and its distance there.
