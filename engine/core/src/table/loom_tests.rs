@@ -1,5 +1,5 @@
 //! Model checks: one writer and one reader on a table of four groups of two slots, in all interleavings with up
-//! to three preemptions and with all values that the memory model lets a load return.
+//! to three (once two) preemptions and with all values that the memory model lets a load return.
 
 use super::{Entry, Kind, Lookup, TableWriter};
 use crate::base::slab::Key;
@@ -139,6 +139,26 @@ fn loom_move_and_change_of_state_lose_neither() {
         table.set_entry(HASH, &C, changed(C));
     });
     assert_eq!(given, [true, true, false]);
+}
+
+#[test]
+fn loom_answers_do_not_go_back_in_time() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let mut table = TableWriter::<2>::new(7).unwrap();
+        for tuple in [A, B, C] {
+            insert(&mut table, tuple);
+        }
+        let reader = table.reader();
+        let other = thread::spawn(move || {
+            let answers = [(); 2].map(|()| reader.find(HASH, &C));
+            assert_ne!(answers, [Lookup::Found(changed(C)), Lookup::Found(entry(C))]);
+        });
+        table.remove(HASH, &A);
+        table.set_entry(HASH, &C, changed(C));
+        other.join().unwrap();
+    });
 }
 
 #[test]

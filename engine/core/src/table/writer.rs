@@ -76,7 +76,8 @@ enum Probe {
 
 impl<const WORDS: usize> TableWriter<WORDS> {
     /// An empty table for `connections_max` entries, which fill at most 7/8 of its slots (24 bytes each for
-    /// IPv4, 48 for IPv6, and a tag of one byte; their number is a power of two). Memory is touched as slots are used.
+    /// IPv4, 48 for IPv6, and a tag of one byte; their number is a power of two). Memory is touched as slots are
+    /// used.
     ///
     /// # Errors
     /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 7/8 of 2³¹.
@@ -216,10 +217,11 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     fn fill(&self, hash: u32, distance: usize, tuple: &[u32; WORDS], entry: Entry) {
         let Home { group: home, offset: preferred, tag } = self.table.home(hash);
         let group = home + distance;
-        if let Some(offset) = self.table.tags.load(group).empty_slot(preferred) {
-            self.table.slot(group, offset).write(distance, tuple, entry);
-            self.table.tags.set(group, offset, tag);
-        }
+        let Some(offset) = self.table.tags.load(group).empty_slot(preferred) else {
+            unreachable!("the probe ended at this group because it has room");
+        };
+        self.table.slot(group, offset).write(distance, tuple, entry);
+        self.table.tags.set(group, offset, tag);
     }
 
     /// Empties a place. If entries had to go past its group because that was full, one of them is first moved
