@@ -1,1 +1,3 @@
-//! AF_XDP sockets, UMEM, rings, the BPF program and the lab.
+//! `AF_XDP` sockets, UMEM, rings, the BPF program and the lab.
+
+pub mod lab;

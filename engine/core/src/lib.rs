@@ -6,7 +6,9 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`base`] | time, seeded randomness, slabs, the timing wheel |
+//! | [`wire`] | headers as views and values, checksums, the first pass over a frame |
 //! | [`table`] | the connection table: one writer, readers on any thread |
+//! | [`buffer`] | send chunks and receive buffers |
 //! | [`codec`] | what turns a stream of bytes into messages and back |
 //! | [`shard`] | one core's turn: a transport, an application, a budget |
 #![no_std]
@@ -17,6 +19,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod base;
+pub mod buffer;
 pub mod codec;
 pub mod shard;
 pub mod table;
+pub mod wire;
