@@ -14,6 +14,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod assembly;
 mod builder;
 mod counters;
 mod delay_line;
@@ -114,9 +115,23 @@ impl Lab {
         LabBuilder::new(name)
     }
 
+    /// Removes every lab that a killed run left behind, whatever its name, and answers their names. Live labs stay.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::MissingCapability`], or what the kernel refuses.
+    pub fn remove_stale() -> Result<Vec<String>, LabError> {
+        builder::remove_stale()
+    }
+
     /// The lab's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Receive and transmit queues of each end.
+    pub fn queues(&self) -> u16 {
+        self.queues
     }
 
     /// Name of a side's namespace, for `ip netns exec`.
@@ -145,8 +160,15 @@ impl Lab {
     }
 
     /// Writes a network sysctl of a side's namespace, such as `net.ipv4.tcp_congestion_control`.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::NotNetwork`] for a key that does not begin with `net.`: those belong to the whole machine.
     pub fn set_sysctl(&self, side: Side, key: &str, value: &str) -> Result<(), LabError> {
-        self.run_in(side, || builder::set_sysctl(&key.replace('.', "/"), value))?
+        if !key.starts_with("net.") {
+            return Err(LabError::NotNetwork { key: key.to_owned() });
+        }
+        self.run_in(side, || assembly::set_sysctl(&key.replace('.', "/"), value))?
     }
 
     /// The client's frames leave by transmit queue `queue` when they are sent from one of these CPUs (XPS). On a veth
@@ -226,7 +248,7 @@ impl Lab {
             self.middle.as_mut().map_or(Ok(()), Namespace::remove),
             self.client.remove(),
             self.server.remove(),
-            self.lock.clear(),
+            self.lock.release(),
         ];
         links.into_iter().chain(names).collect()
     }

@@ -7,8 +7,11 @@
 //! |---|---|
 //! | [`base`] | time, seeded randomness, slabs, the timing wheel |
 //! | [`wire`] | headers as views and values, checksums, the first pass over a frame |
+//! | [`port`] | what the engine asks of a frame device: bursts in, reserved frames out |
 //! | [`table`] | the connection table: one writer, readers on any thread |
 //! | [`buffer`] | send chunks and receive buffers |
+//! | [`tcp`] | one connection as a state machine |
+//! | [`stack`] | one shard's host: connections, listeners, neighbours, timers |
 //! | [`codec`] | what turns a stream of bytes into messages and back |
 //! | [`shard`] | one core's turn: a transport, an application, a budget |
 #![no_std]
@@ -21,6 +24,9 @@ extern crate std;
 pub mod base;
 pub mod buffer;
 pub mod codec;
+pub mod port;
 pub mod shard;
+pub mod stack;
 pub mod table;
+pub mod tcp;
 pub mod wire;

@@ -32,6 +32,12 @@ pub enum LabError {
         /// The lab's name.
         name: String,
     },
+    /// A sysctl that no namespace has for itself.
+    #[error("sysctl {key:?} is not one of a network namespace: it does not begin with \"net.\"")]
+    NotNetwork {
+        /// The key as given.
+        key: String,
+    },
     /// A queue number beyond the link's.
     #[error("queue {queue} of {interface} is out of range: it has {queues}")]
     QueueOutOfRange {

@@ -11,7 +11,7 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
 };
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -123,11 +123,44 @@ impl Netlink {
             .map_err(|source| netlink_error("give an address to", interface, source))
     }
 
+    /// The operational state of a link (RFC 2863). To ask also makes the kernel finish a change of carrier that it
+    /// would otherwise leave for up to a second.
+    pub(super) fn oper_state(&mut self, interface: &str) -> Result<State, LabError> {
+        let mut link = LinkMessage::default();
+        link.attributes.push(LinkAttribute::IfName(interface.to_owned()));
+        self.exchange(RouteNetlinkMessage::GetLink(link), 0)
+            .and_then(|payload| match payload {
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                    let state = link.attributes.iter().find_map(|attribute| match attribute {
+                        LinkAttribute::OperState(state) => Some(*state),
+                        _ => None,
+                    });
+                    Ok(state.unwrap_or(State::Unknown))
+                }
+                NetlinkPayload::Error(error) => Err(error.to_io()),
+                other => Err(unexpected(&other)),
+            })
+            .map_err(|source| netlink_error("ask for the state of", interface, source))
+    }
+
     /// Sends one request and waits for its acknowledgement.
     fn request(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        match self.exchange(message, NLM_F_ACK | flags)? {
+            NetlinkPayload::Error(error) if error.code.is_none() => Ok(()),
+            NetlinkPayload::Error(error) => Err(error.to_io()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Sends one request and takes the first answer.
+    fn exchange(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<NetlinkPayload<RouteNetlinkMessage>> {
         self.sequence_number = self.sequence_number.wrapping_add(1);
         let mut request = NetlinkMessage::from(message);
-        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+        request.header.flags = NLM_F_REQUEST | flags;
         request.header.sequence_number = self.sequence_number;
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
@@ -137,15 +170,12 @@ impl Netlink {
         let (answer, _) = self.socket.recv_from_full()?;
         let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
-        match answer.payload {
-            NetlinkPayload::Error(error) if error.code.is_none() => Ok(()),
-            NetlinkPayload::Error(error) => Err(error.to_io()),
-            other => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("expected an acknowledgement, got {other:?}"),
-            )),
-        }
+        Ok(answer.payload)
     }
+}
+
+fn unexpected(payload: &NetlinkPayload<RouteNetlinkMessage>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("unexpected answer {payload:?}"))
 }
 
 /// The number of an interface in the calling thread's namespace.

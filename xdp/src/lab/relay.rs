@@ -293,3 +293,7 @@ impl Lane {
 fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
 }
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

@@ -117,6 +117,8 @@ fn commands_and_threads_run_inside() {
         range.expect("client").expect("procfs").split_whitespace().collect::<Vec<_>>(),
         ["20000", "20999"]
     );
+    let machine_wide = lab.set_sysctl(Side::Client, "kernel.hostname", "lab");
+    assert!(matches!(machine_wide, Err(LabError::NotNetwork { .. })), "{machine_wide:?}");
     let entered = std::thread::scope(|scope| {
         scope
             .spawn(|| {

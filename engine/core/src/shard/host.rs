@@ -173,6 +173,12 @@ pub trait Host {
     /// Whether received bytes are shown now.
     fn reading(&self, id: ConnectionId) -> Reading;
 
+    /// Stops taking new connections: they complete their handshakes and wait, up to the backlog.
+    fn pause_accepting(&mut self);
+
+    /// Takes new connections again, those that wait first.
+    fn resume_accepting(&mut self);
+
     /// Calls the application's `on_timer` for this connection at `at` (none: not at all). One per connection.
     fn set_timer(&mut self, id: ConnectionId, at: Option<Instant>);
 

@@ -149,6 +149,11 @@ impl<'a> Ipv4View<'a> {
         self.header.fragment()
     }
 
+    /// Bytes of header and options, 20 to 60.
+    pub const fn header_len(&self) -> usize {
+        self.header_bytes.len()
+    }
+
     /// The options, 0 to 40 bytes.
     pub fn options(&self) -> &'a [u8] {
         self.header_bytes.get(HEADER_LEN..).unwrap_or_default()

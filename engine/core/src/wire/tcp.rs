@@ -19,7 +19,8 @@ pub const HEADER_LEN: usize = 20;
 /// Bytes of the longest header.
 pub const HEADER_LEN_MAX: usize = HEADER_LEN + OPTIONS_LEN_MAX;
 
-const CHECKSUM_OFFSET: usize = 16;
+/// Offset of the checksum field, in bytes.
+pub const CHECKSUM_OFFSET: usize = 16;
 
 /// The fixed header as it lies on the wire.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -100,6 +101,11 @@ impl<'a> TcpView<'a> {
     /// SEG.UP; meaningful only with the URG flag.
     pub const fn urgent(&self) -> u16 {
         self.header.urgent.get()
+    }
+
+    /// Bytes of the header with its options, 20 to 60.
+    pub const fn header_len(&self) -> usize {
+        HEADER_LEN + self.options.len()
     }
 
     /// The option bytes, 0 to 40.

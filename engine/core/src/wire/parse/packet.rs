@@ -85,10 +85,33 @@ pub enum OptionsLayout {
     Mixed,
 }
 
+impl OptionsLayout {
+    #[inline(always)]
+    pub(super) fn of(options: &[u8]) -> Self {
+        match Timestamps::of_aligned(options) {
+            Some(timestamps) => Self::Timestamps(timestamps),
+            None if options.is_empty() => Self::None,
+            None => Self::Mixed,
+        }
+    }
+}
+
 // A burst's packets share the first-level cache with the frames' headers.
 const _: () = assert!(size_of::<Packet>() <= 48 && size_of::<Result<Packet, Error>>() <= 48);
 
 impl Packet {
+    /// No packet: what a slot holds before [`super::classify_into`] fills it.
+    pub const EMPTY: Self = Self {
+        kind: Kind::OtherProtocol,
+        network: 0,
+        transport: 0,
+        payload: 0,
+        end: 0,
+        family: Family::Arp,
+        protocol: IpProtocol(0),
+        traffic_class: 0,
+    };
+
     /// The ECN codepoint of the IP header.
     #[inline]
     pub const fn ecn(&self) -> Ecn {

@@ -9,7 +9,7 @@ use super::super::tests::{
 };
 use super::*;
 use crate::wire::ip::MoreFragments;
-use crate::wire::tcp::Options;
+use crate::wire::tcp::{Flags, Options, Timestamps};
 use crate::wire::{Address, Ecn, Sum};
 
 const CLOCKS: Timestamps = Timestamps { value: 0xaabb_ccdd, echo: 0x0102_0304 };
@@ -20,11 +20,6 @@ fn with_timestamps() -> Options {
 
 fn classified(frame: &[u8]) -> Packet {
     classify(frame, Medium::Ethernet).expect("a good frame")
-}
-
-fn verify(frame: &[u8], packet: &Packet) -> Result<(), Error> {
-    verify_network(frame, packet)?;
-    verify_transport(frame, packet)
 }
 
 fn fields(packet: &Packet) -> TcpFields {
@@ -279,9 +274,18 @@ fn a_packet_with_a_frame_that_is_not_its_own_is_harmless() {
     assert_eq!(packet.words_v4(&[]), None);
 }
 
+/// Whether a second reading of the segment finds any option.
+fn has_options(packet: &Packet, frame: &[u8]) -> bool {
+    matches!(packet.kind, Kind::Tcp(_))
+        && TcpView::parse(packet.transport(frame)).is_ok_and(|view| view.options() != Options::NONE)
+}
+
 /// Everything that can be asked of a packet, and the order of its offsets.
 fn exercise(frame: &[u8], medium: Medium) -> Result<(), TestCaseError> {
-    let Ok(packet) = classify(frame, medium) else { return Ok(()) };
+    let found = classify(frame, medium);
+    // The short cut is only that.
+    prop_assert_eq!(found, classify_any(frame, medium));
+    let Ok(packet) = found else { return Ok(()) };
     prop_assert!(packet.network <= packet.transport);
     prop_assert!(packet.transport <= packet.payload);
     prop_assert!(packet.payload <= packet.end);
@@ -292,7 +296,12 @@ fn exercise(frame: &[u8], medium: Medium) -> Result<(), TestCaseError> {
     if packet.family == Family::V4 {
         prop_assert_eq!(packet.words_v4(frame), packet.tuple(frame).and_then(|tuple| tuple.words_v4()));
     }
-    let _ = (packet.options(frame), verify(frame, &packet));
+    let by_parts = verify_network(frame, &packet).and_then(|()| verify_transport(frame, &packet));
+    prop_assert_eq!(verify(frame, &packet), by_parts);
+    let mut slot = Packet::EMPTY;
+    prop_assert_eq!(classify_into(frame, medium, &mut slot), Ok(()));
+    prop_assert_eq!(slot, packet);
+    prop_assert_eq!(packet.options(frame) == Options::NONE, !has_options(&packet, frame));
     Ok(())
 }
 
