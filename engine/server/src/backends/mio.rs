@@ -14,12 +14,15 @@
 //! | `host` | the commands of an application |
 //! | `listener` | listening sockets and the accept loop |
 //! | `turn` | the stages of a turn |
+//! | `receive`, `send` | what they do for one connection |
 
 mod buffer;
 mod config;
 mod connection;
 mod host;
 mod listener;
+mod receive;
+mod send;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -113,6 +116,10 @@ impl MioTransport {
     /// # Errors
     /// `epoll_wait` failed; an interruption by a signal is no error.
     pub fn wait(&mut self, now: Instant, until: Option<Instant>) -> io::Result<()> {
+        if self.polled == Polled::Fresh {
+            // What was taken from the kernel is told only once, and is not looked at yet.
+            return Ok(());
+        }
         let timeout = match until {
             _ if self.has_work() => Some(std::time::Duration::ZERO),
             Some(until) => Some((until - now).into()),

@@ -130,6 +130,15 @@ fn close_sends_what_is_queued_and_drops_what_follows() {
 }
 
 #[test]
+fn close_after_shutdown_does_not_wait_for_the_peer() {
+    let mut world = World::new(&config());
+    let mut client = world.client();
+    client.write_all(b"shutdown\nclose\n").unwrap();
+    world.until(|world| world.is_empty() && !world.events().is_empty());
+    assert_eq!(world.events().last(), Some(&Event::Closed(CloseReason::Finished)));
+}
+
+#[test]
 fn abort_sends_a_reset() {
     let mut world = World::new(&config());
     let mut client = world.client();
