@@ -24,7 +24,7 @@ fn hash(table: &TableWriter<2>, tuple: Tuple) -> u32 {
         let home = table.table.home(*hash);
         home.group == 0 && home.tag == Tag::from_bits(u64::from(tuple[0]))
     };
-    (0..).find(belongs).unwrap()
+    (0..u32::MAX).find(belongs).unwrap()
 }
 
 fn remove(table: &mut TableWriter<2>, tuple: Tuple) {
