@@ -1,0 +1,204 @@
+//! Send chunks: fixed pieces of memory in size classes, chained into the queues of connections.
+
+use super::class::{self, CLASSES, ClassCounters, ConfigError, FreeList, Handle, SizeClass};
+use alloc::vec::Vec;
+use core::array;
+use core::ops::Range;
+use zerocopy::FromZeros;
+
+/// Sizes and limits of the send side of one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendConfig {
+    /// The size classes, smallest first.
+    pub classes: [SizeClass; CLASSES],
+    /// Most bytes that all classes together may reserve.
+    pub send_memory_max: u64,
+}
+
+impl SendConfig {
+    /// The default sizes with counts that share out `send_memory_max` bytes: an eighth each to the two small
+    /// classes, a quarter and a half to the large ones.
+    pub fn with_memory(send_memory_max: u64) -> Self {
+        let class = |size: u32, share: u64| {
+            let count = (send_memory_max / share / u64::from(size)).min(u64::from(class::COUNT_MAX));
+            SizeClass { size, count: count as u32 }
+        };
+        let classes = [class(256, 8), class(2048, 8), class(16 << 10, 4), class(64 << 10, 2)];
+        Self { classes, send_memory_max }
+    }
+}
+
+impl Default for SendConfig {
+    /// 64 MiB.
+    fn default() -> Self {
+        Self::with_memory(64 << 20)
+    }
+}
+
+/// All send chunks of one shard.
+#[derive(Debug)]
+pub struct ChunkPool {
+    sizes: [u32; CLASSES],
+    chunk_max: u32,
+    classes: [Class; CLASSES],
+    oversize: u64,
+}
+
+impl ChunkPool {
+    /// Reserves all memory; pages are touched only when their chunks are first used.
+    pub fn new(config: &SendConfig) -> Result<Self, ConfigError> {
+        class::check(&config.classes, config.send_memory_max)?;
+        let mut built = Vec::with_capacity(CLASSES);
+        for &class in &config.classes {
+            built.push(Class::new(class)?);
+        }
+        let classes = built.try_into().map_err(|_| ConfigError::OutOfMemory)?;
+        let served = config.classes.iter().filter(|class| class.count > 0);
+        let chunk_max = served.map(|class| class.size).max().unwrap_or(0);
+        let sizes = config.classes.map(|class| class.size);
+        Ok(Self { sizes, chunk_max, classes, oversize: 0 })
+    }
+
+    /// Bytes of the largest chunk: no reservation can be longer.
+    pub fn chunk_max(&self) -> usize {
+        self.chunk_max as usize
+    }
+
+    /// Use of each class, smallest first.
+    pub fn counters(&self) -> [ClassCounters; CLASSES] {
+        array::from_fn(|class| self.classes[class].free.counters(self.classes[class].refusals))
+    }
+
+    /// Requests refused because they were longer than the largest chunk, or too long for one queue.
+    pub fn oversize_refusals(&self) -> u64 {
+        self.oversize
+    }
+
+    /// Address range of each class's memory, for advice about huge pages.
+    pub fn address_ranges(&self) -> [Range<usize>; CLASSES] {
+        array::from_fn(|class| {
+            let start = self.classes[class].bytes.as_ptr().addr();
+            start..start + self.classes[class].bytes.len()
+        })
+    }
+
+    /// Takes a chunk of at least `needed` bytes: the smallest class that holds `preferred`, else a larger one, else
+    /// a smaller one that still holds `needed`, which is at most `preferred` unless no chunk is that large. The chunk's base is `base`; its link says nothing yet.
+    #[inline]
+    pub(super) fn allocate(&mut self, needed: usize, preferred: usize, base: u32) -> Option<Handle> {
+        if needed > self.chunk_max() {
+            self.refuse_oversize();
+            return None;
+        }
+        debug_assert!(preferred >= needed);
+        let class = self.fitting(preferred);
+        match self.classes[class].take(base) {
+            Some(index) => Some(Handle::new(class, index)),
+            None => self.allocate_elsewhere(needed, preferred, base),
+        }
+    }
+
+    pub(super) fn refuse_oversize(&mut self) {
+        self.oversize += 1;
+    }
+
+    #[inline]
+    pub(super) fn release(&mut self, chunk: Handle) {
+        self.classes[chunk.class()].give(chunk.index());
+    }
+
+    #[inline]
+    pub(super) fn capacity(&self, chunk: Handle) -> usize {
+        self.sizes[chunk.class()] as usize
+    }
+
+    /// `len` bytes of a chunk; the caller knows that they lie in it.
+    #[inline]
+    pub(super) fn piece(&self, chunk: Handle, from: usize, len: usize) -> &[u8] {
+        let start = self.piece_start(chunk, from, len);
+        &self.classes[chunk.class()].bytes[start..start + len]
+    }
+
+    #[inline]
+    pub(super) fn piece_mut(&mut self, chunk: Handle, from: usize, len: usize) -> &mut [u8] {
+        let start = self.piece_start(chunk, from, len);
+        &mut self.classes[chunk.class()].bytes[start..start + len]
+    }
+
+    fn piece_start(&self, chunk: Handle, from: usize, len: usize) -> usize {
+        debug_assert!(from + len <= self.capacity(chunk), "piece reaches beyond its chunk");
+        chunk.index() * self.capacity(chunk) + from
+    }
+
+    /// The smallest class whose chunks hold `len` bytes, or the last.
+    fn fitting(&self, len: usize) -> usize {
+        self.sizes.iter().position(|&size| size as usize >= len).unwrap_or(CLASSES - 1)
+    }
+
+    /// The class that fits best has no chunk, or none can serve: the other classes, and the count of refusals.
+    #[cold]
+    fn allocate_elsewhere(&mut self, needed: usize, preferred: usize, base: u32) -> Option<Handle> {
+        let floor = self.fitting(needed);
+        let first = self.fitting(preferred);
+        for class in (first + 1..CLASSES).chain((floor..first).rev()) {
+            if let Some(index) = self.classes[class].take(base) {
+                return Some(Handle::new(class, index));
+            }
+        }
+        self.classes[first].refusals += 1;
+        None
+    }
+
+    pub(super) fn next(&self, chunk: Handle) -> Option<Handle> {
+        Handle::from_raw(self.classes[chunk.class()].headers[chunk.index()].next)
+    }
+
+    pub(super) fn set_next(&mut self, chunk: Handle, next: Handle) {
+        self.classes[chunk.class()].headers[chunk.index()].next = Handle::to_raw(Some(next));
+    }
+
+    pub(super) fn base(&self, chunk: Handle) -> u32 {
+        self.classes[chunk.class()].headers[chunk.index()].base
+    }
+}
+
+/// What a queue must know about a chunk that is neither its first nor its last.
+#[derive(Debug, Clone, Copy, FromZeros)]
+struct Header {
+    /// In use: handle of the chunk behind it, meaningless in the last. Free: link of the free list.
+    next: u32,
+    /// Stream position of the chunk's first byte.
+    base: u32,
+}
+
+#[derive(Debug)]
+struct Class {
+    bytes: Vec<u8>,
+    headers: Vec<Header>,
+    free: FreeList,
+    refusals: u64,
+}
+
+impl Class {
+    fn new(class: SizeClass) -> Result<Self, ConfigError> {
+        let SizeClass { size, count } = class;
+        let bytes = u8::new_vec_zeroed(size as usize * count as usize);
+        let headers = Header::new_vec_zeroed(count as usize);
+        Ok(Self {
+            bytes: bytes.map_err(|_| ConfigError::OutOfMemory)?,
+            headers: headers.map_err(|_| ConfigError::OutOfMemory)?,
+            free: FreeList::new(count),
+            refusals: 0,
+        })
+    }
+
+    fn take(&mut self, base: u32) -> Option<u32> {
+        let index = self.free.take(|index| self.headers[index].next)?;
+        self.headers[index as usize].base = base;
+        Some(index)
+    }
+
+    fn give(&mut self, index: usize) {
+        self.headers[index].next = self.free.give(index);
+    }
+}

@@ -1,0 +1,306 @@
+//! The bytes of a connection that were written and are not yet acknowledged.
+
+#[cfg(test)]
+mod tests;
+
+use super::chunk::ChunkPool;
+use super::class::Handle;
+
+/// Most bytes in one queue; keeps distances between stream positions below the sign bit.
+const LEN_MAX: u32 = 1 << 30;
+
+/// Unacknowledged and unsent bytes of one connection, in chunks of the shard's [`ChunkPool`].
+///
+/// Offsets count from the first unacknowledged byte (`snd_una`). A queue must always be used with the same pool, and
+/// emptied with [`clear`](Self::clear) before it is forgotten, or its chunks are lost to the pool.
+///
+/// Inside, a byte has a stream position: a wrapping count of the bytes before it since the queue was made.
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    head: Option<Handle>,
+    tail: Option<Handle>,
+    /// Position of the first byte of the head chunk; acknowledged bytes of that chunk lie between it and `front`.
+    head_base: u32,
+    /// Position of the first byte of the tail chunk.
+    tail_base: u32,
+    /// Position of the first unacknowledged byte.
+    front: u32,
+    /// Position behind the last committed byte.
+    end: u32,
+    /// Where the furthest transmission ended; always a chunk of this queue, or none.
+    sent: Cursor,
+}
+
+const _: () = assert!(size_of::<SendQueue>() == 32);
+
+/// A remembered chunk of a [`SendQueue`], from which a later look-up starts.
+///
+/// The default value remembers nothing. A cursor stays valid while bytes are acknowledged: one whose chunk has left the
+/// queue is recognised and starts over. It must be set back to the default before 2^31 bytes were acknowledged since it was last
+/// used (the end of a recovery is the natural moment).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor {
+    chunk: Option<Handle>,
+    base: u32,
+}
+
+impl SendQueue {
+    /// A queue that owns nothing.
+    pub const EMPTY: Self = Self {
+        head: None,
+        tail: None,
+        head_base: 0,
+        tail_base: 0,
+        front: 0,
+        end: 0,
+        sent: Cursor { chunk: None, base: 0 },
+    };
+
+    /// Committed bytes that are not acknowledged.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.end.wrapping_sub(self.front) as usize
+    }
+
+    /// Whether every committed byte is acknowledged. An empty queue owns no chunk, except between `reserve` and `commit`.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.end == self.front
+    }
+
+    /// Room for `len` contiguous bytes behind the last committed one, to be filled and then committed.
+    ///
+    /// Not cumulative: a second call before `commit` gives up the first, and so may every other call that changes the
+    /// queue. `None` when `len` is above
+    /// [`ChunkPool::chunk_max`], when the pool is exhausted (both counted there), or when the queue would pass 2^30 bytes.
+    #[inline]
+    pub fn reserve<'pool>(&mut self, pool: &'pool mut ChunkPool, len: usize) -> Option<&'pool mut [u8]> {
+        if len > LEN_MAX as usize - self.len() {
+            pool.refuse_oversize();
+            return None;
+        }
+        let (chunk, used) = match self.tail {
+            Some(tail) if self.room(pool, tail) >= len => (tail, self.end.wrapping_sub(self.tail_base)),
+            Some(_) | None => (self.extend(pool, len, len)?, 0),
+        };
+        Some(pool.piece_mut(chunk, used as usize, len))
+    }
+
+    /// Appends the first `len` bytes of the last reservation; with zero it is given up.
+    ///
+    /// `len` must not exceed what was reserved; what lies beyond the chunk is not counted.
+    #[inline]
+    pub fn commit(&mut self, pool: &mut ChunkPool, len: usize) {
+        let room = self.tail.map_or(0, |tail| self.room(pool, tail));
+        debug_assert!(len <= room, "commit of {len} bytes without a reservation for them");
+        self.end = self.end.wrapping_add(len.min(room) as u32);
+        if self.is_empty() {
+            self.clear(pool);
+        }
+    }
+
+    /// Copies as much of `bytes` as the pool has chunks for, and says how much that was.
+    pub fn push(&mut self, pool: &mut ChunkPool, bytes: &[u8]) -> usize {
+        let accepted = bytes.len().min(LEN_MAX as usize - self.len());
+        let mut rest = &bytes[..accepted];
+        while !rest.is_empty() {
+            let tail = self.tail.filter(|&tail| self.room(pool, tail) > 0);
+            let Some(chunk) = tail.or_else(|| self.extend(pool, 1, rest.len())) else {
+                break;
+            };
+            let used = self.end.wrapping_sub(self.tail_base) as usize;
+            let (piece, behind) = rest.split_at(self.room(pool, chunk).min(rest.len()));
+            pool.piece_mut(chunk, used, piece.len()).copy_from_slice(piece);
+            self.end = self.end.wrapping_add(piece.len() as u32);
+            rest = behind;
+        }
+        accepted - rest.len()
+    }
+
+    /// Drops the first `len` bytes and gives back the chunks that held nothing else. Returns how many bytes
+    /// were dropped: less than `len` only when the queue was shorter.
+    #[inline]
+    pub fn acknowledge(&mut self, pool: &mut ChunkPool, len: usize) -> usize {
+        let len = len.min(self.len());
+        self.front = self.front.wrapping_add(len as u32);
+        if self.is_empty() {
+            self.clear(pool);
+        } else {
+            self.release_before_front(pool);
+        }
+        len
+    }
+
+    /// Copies the bytes from `offset` on into `dst`, calling `copy(dst_piece, src_piece)` with equal lengths once for
+    /// each contiguous piece, in order. Returns the bytes copied: less than `dst.len()` only at the end of the queue.
+    ///
+    /// Going on where the furthest call ended costs the same however long the queue is. Going back walks
+    /// the chunks before `offset`; [`gather_with`](Self::gather_with) avoids that.
+    #[inline]
+    pub fn gather(
+        &mut self,
+        pool: &ChunkPool,
+        offset: u32,
+        dst: &mut [u8],
+        copy: impl FnMut(&mut [u8], &[u8]),
+    ) -> usize {
+        if self.head == self.tail {
+            return self.gather_single(pool, offset, dst, copy);
+        }
+        let position = self.front.wrapping_add(offset);
+        let ahead = self.sent.chunk.is_some() && !is_before(position, self.sent.base);
+        let start = if ahead { self.sent } else { Cursor { chunk: self.head, base: self.head_base } };
+        let Gathered { copied, last } = self.gather_from(pool, start, offset, dst, copy);
+        if ahead || self.sent.chunk.is_none() || is_before(self.sent.base, last.base) {
+            self.sent = last;
+        }
+        copied
+    }
+
+    /// Like [`gather`](Self::gather), with the caller's own cursor: used when it lies before `offset`, and left
+    /// where the copy ended. For retransmission, which goes through the queue a second time.
+    #[inline]
+    pub fn gather_with(
+        &self,
+        pool: &ChunkPool,
+        cursor: &mut Cursor,
+        offset: u32,
+        dst: &mut [u8],
+        copy: impl FnMut(&mut [u8], &[u8]),
+    ) -> usize {
+        let position = self.front.wrapping_add(offset);
+        let helps = self.owns(pool, *cursor) && !is_before(position, cursor.base);
+        let start = if helps { *cursor } else { Cursor { chunk: self.head, base: self.head_base } };
+        let Gathered { copied, last } = self.gather_from(pool, start, offset, dst, copy);
+        *cursor = last;
+        copied
+    }
+
+    /// Gives everything back to the pool, committed or not.
+    #[inline]
+    pub fn clear(&mut self, pool: &mut ChunkPool) {
+        while let Some(chunk) = self.head.filter(|_| self.head != self.tail) {
+            self.head = pool.next(chunk);
+            pool.release(chunk);
+        }
+        if let Some(chunk) = self.tail {
+            pool.release(chunk);
+        }
+        let end = self.end;
+        *self = Self { head_base: end, tail_base: end, front: end, end, ..Self::EMPTY };
+    }
+
+    /// Free bytes behind the last committed one in the tail chunk.
+    fn room(&self, pool: &ChunkPool, tail: Handle) -> usize {
+        pool.capacity(tail) - self.end.wrapping_sub(self.tail_base) as usize
+    }
+
+    /// Appends an empty chunk of at least `needed` bytes. What is queued already asks for large chunks, so that a bulk
+    /// writer's queue has few.
+    fn extend(&mut self, pool: &mut ChunkPool, needed: usize, preferred: usize) -> Option<Handle> {
+        let preferred = preferred.max(2 * self.len()).min(pool.chunk_max());
+        let chunk = pool.allocate(needed, preferred, self.end)?;
+        if let Some(tail) = self.tail {
+            pool.set_next(tail, chunk);
+        } else {
+            (self.head, self.head_base) = (Some(chunk), self.end);
+        }
+        (self.tail, self.tail_base) = (Some(chunk), self.end);
+        Some(chunk)
+    }
+
+    fn release_before_front(&mut self, pool: &mut ChunkPool) {
+        while let Some(head) = self.head.filter(|_| self.head != self.tail) {
+            let next = self.after(pool, Cursor { chunk: Some(head), base: self.head_base });
+            let Some(next) = next.filter(|next| !is_before(self.front, next.base)) else {
+                break;
+            };
+            pool.release(head);
+            (self.head, self.head_base) = (next.chunk, next.base);
+        }
+        if is_before(self.sent.base, self.head_base) {
+            self.sent = Cursor { chunk: self.head, base: self.head_base };
+        }
+    }
+
+    /// The same as `gather_from` for a queue of at most one chunk.
+    #[inline]
+    fn gather_single(
+        &self,
+        pool: &ChunkPool,
+        offset: u32,
+        dst: &mut [u8],
+        mut copy: impl FnMut(&mut [u8], &[u8]),
+    ) -> usize {
+        let wanted = dst.len().min(self.len().saturating_sub(offset as usize));
+        match self.head {
+            Some(chunk) if wanted > 0 => {
+                let from = self.front.wrapping_sub(self.head_base) + offset;
+                copy(&mut dst[..wanted], pool.piece(chunk, from as usize, wanted));
+                wanted
+            }
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Copies from `offset` on; `at` is a chunk of this queue that starts no later, or none in an empty queue.
+    #[inline]
+    fn gather_from(
+        &self,
+        pool: &ChunkPool,
+        mut at: Cursor,
+        offset: u32,
+        dst: &mut [u8],
+        mut copy: impl FnMut(&mut [u8], &[u8]),
+    ) -> Gathered {
+        let wanted = dst.len().min(self.len().saturating_sub(offset as usize));
+        let mut position = self.front.wrapping_add(offset);
+        let mut rest = &mut dst[..wanted];
+        while let Some(chunk) = at.chunk.filter(|_| !rest.is_empty()) {
+            let next = self.after(pool, at);
+            let until = next.map_or(self.end, |next| next.base);
+            if is_before(position, until) {
+                let len = (until.wrapping_sub(position) as usize).min(rest.len());
+                let (piece, behind) = rest.split_at_mut(len);
+                copy(piece, pool.piece(chunk, position.wrapping_sub(at.base) as usize, len));
+                position = position.wrapping_add(len as u32);
+                rest = behind;
+            }
+            match next {
+                Some(next) if !rest.is_empty() => at = next,
+                Some(_) | None => break,
+            }
+        }
+        Gathered { copied: wanted - rest.len(), last: at }
+    }
+
+    /// Whether the cursor's chunk is still (or again) the chunk of this queue at that position.
+    fn owns(&self, pool: &ChunkPool, cursor: Cursor) -> bool {
+        cursor.chunk.is_some_and(|chunk| {
+            self.head.is_some()
+                && !is_before(cursor.base, self.head_base)
+                && !is_before(self.tail_base, cursor.base)
+                && pool.base(chunk) == cursor.base
+        })
+    }
+
+    /// The chunk behind `at`; reads no header when `at` is the tail.
+    fn after(&self, pool: &ChunkPool, at: Cursor) -> Option<Cursor> {
+        if at.chunk == self.tail {
+            return None;
+        }
+        let chunk = pool.next(at.chunk?)?;
+        Some(Cursor { chunk: Some(chunk), base: pool.base(chunk) })
+    }
+}
+
+/// How far a copy came, and in which chunk it ended.
+struct Gathered {
+    copied: usize,
+    last: Cursor,
+}
+
+/// Whether position `a` lies before `b`; positions of one queue are less than 2^31 apart.
+fn is_before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}

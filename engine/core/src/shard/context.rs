@@ -1,0 +1,139 @@
+//! What a callback is given: the connection it is about, and through the host all others of the shard.
+
+use super::host::{ConnectionId, ConnectionInfo, Host, WriteError};
+use crate::base::time::Instant;
+use crate::codec::Codec;
+
+/// One connection within a callback.
+pub struct Context<'a, H: Host, C: Codec> {
+    host: &'a mut H,
+    codec: &'a C,
+    id: ConnectionId,
+}
+
+/// Why an item could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError<E> {
+    /// The codec refuses it.
+    Codec(E),
+    /// There is no room, or the connection is not open.
+    Write(WriteError),
+}
+
+impl<E: core::fmt::Display> core::fmt::Display for SendError<E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Codec(error) => error.fmt(f),
+            Self::Write(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for SendError<E> {}
+
+impl<'a, H: Host, C: Codec> Context<'a, H, C> {
+    /// The connection `id` of `host`.
+    pub fn new(host: &'a mut H, codec: &'a C, id: ConnectionId) -> Self {
+        Self { host, codec, id }
+    }
+
+    /// The connection's key.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// The time at which this turn began.
+    pub fn now(&self) -> Instant {
+        self.host.now()
+    }
+
+    /// All connections of the shard.
+    pub fn host(&mut self) -> &mut H {
+        self.host
+    }
+
+    /// The codec's settings.
+    pub fn codec(&self) -> &'a C {
+        self.codec
+    }
+
+    /// The same shard, seen from another connection.
+    pub fn at(&mut self, id: ConnectionId) -> Context<'_, H, C> {
+        Context { host: self.host, codec: self.codec, id }
+    }
+
+    /// Sends one item, encoded in place.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing of it is sent.
+    pub fn send(&mut self, item: &C::Item<'_>) -> Result<(), SendError<C::Error>> {
+        let len = self.codec.encoded_len(item).map_err(SendError::Codec)?;
+        let out = self.host.reserve(self.id, len).map_err(SendError::Write)?;
+        self.codec.encode(item, &mut out[..len]);
+        self.host.commit(self.id, len);
+        Ok(())
+    }
+
+    /// Queues as many of `bytes` as there is room for, past the codec, and says how many.
+    ///
+    /// # Errors
+    /// [`WriteError::NotOpen`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
+        self.host.write(self.id, bytes)
+    }
+
+    /// Lets `write` fill up to `max` bytes in place, past the codec; it returns how many to send.
+    ///
+    /// # Errors
+    /// [`WriteError`]; `write` was not called.
+    pub fn write_in_place(
+        &mut self,
+        max: usize,
+        write: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<usize, WriteError> {
+        let out = self.host.reserve(self.id, max)?;
+        let len = write(&mut out[..max]).min(max);
+        self.host.commit(self.id, len);
+        Ok(len)
+    }
+
+    /// Bytes until the send buffer counts as full.
+    pub fn send_space(&self) -> usize {
+        self.host.send_space(self.id)
+    }
+
+    /// Ends our stream after what is queued; reading goes on.
+    pub fn shutdown(&mut self) {
+        self.host.shutdown(self.id);
+    }
+
+    /// Ends our stream after what is queued and stops reading.
+    pub fn close(&mut self) {
+        self.host.close(self.id);
+    }
+
+    /// Drops everything and sends RST.
+    pub fn abort(&mut self) {
+        self.host.abort(self.id);
+    }
+
+    /// Stops showing received bytes; the peer sees the window close.
+    pub fn pause_reading(&mut self) {
+        self.host.pause_reading(self.id);
+    }
+
+    /// Shows received bytes again.
+    pub fn resume_reading(&mut self) {
+        self.host.resume_reading(self.id);
+    }
+
+    /// Calls `on_timer` at `at`, or not at all.
+    pub fn set_timer(&mut self, at: Option<Instant>) {
+        self.host.set_timer(self.id, at);
+    }
+
+    /// Who is at the two ends.
+    pub fn info(&self) -> Option<ConnectionInfo> {
+        self.host.info(self.id)
+    }
+}

@@ -1,0 +1,69 @@
+//! The seam between what carries bytes and what handles them.
+
+use super::host::{CloseReason, ConnectionId, Host};
+use crate::base::time::Instant;
+
+/// How a connection came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A peer connected to a listener.
+    Accepted,
+    /// [`Host::connect`] succeeded.
+    Connected,
+}
+
+/// What a transport tells while it takes a turn.
+///
+/// The host is handed along, so that the answer can be written at once.
+pub trait Events<H: Host> {
+    /// A connection is open.
+    fn opened(&mut self, host: &mut H, id: ConnectionId, origin: Origin);
+
+    /// `bytes` are all bytes in order that were not consumed yet. Returns how many were consumed; the
+    /// transport keeps the rest and shows it again together with what follows.
+    fn received(&mut self, host: &mut H, id: ConnectionId, bytes: &[u8]) -> usize;
+
+    /// The peer ended its stream; `unread` bytes before that were not consumed and never will be.
+    fn end_of_stream(&mut self, host: &mut H, id: ConnectionId, unread: &[u8]);
+
+    /// The send buffer was full and has room again.
+    fn writable(&mut self, host: &mut H, id: ConnectionId);
+
+    /// The time of [`Host::set_timer`] has come.
+    fn timer(&mut self, host: &mut H, id: ConnectionId);
+
+    /// The connection, or the attempt to open it, is gone; its key means nothing from now on.
+    fn closed(&mut self, host: &mut H, id: ConnectionId, reason: CloseReason);
+}
+
+/// What a turn did and when the next one is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Frames or readiness events taken in, and timers fired. 0: an idle turn.
+    pub work: u32,
+    /// When a timer is due next; `None`: only something received makes work.
+    pub deadline: Option<Instant>,
+    /// Work is left that could not be done within the turn's budget: take the next turn at once.
+    pub again: bool,
+}
+
+/// Carries the connections of one shard.
+pub trait Transport {
+    /// What the application may do with the connections.
+    type Host: Host;
+
+    /// Takes in what arrived, tells `events`, and sends what is to be sent.
+    fn turn<E: Events<Self::Host>>(&mut self, now: Instant, events: &mut E) -> Turn;
+
+    /// The connections, between turns.
+    fn host(&mut self) -> &mut Self::Host;
+
+    /// Stops listening: new connections are refused from now on.
+    fn stop_listening(&mut self);
+
+    /// Appends the keys of all connections that are not closing yet to `into`.
+    fn open_connections(&self, into: &mut alloc::vec::Vec<ConnectionId>);
+
+    /// How many connections are left to wait for in a drain; `TIME_WAIT` does not count.
+    fn draining(&self) -> usize;
+}

@@ -1,0 +1,255 @@
+//! One shard's host: it owns the connections, listeners, neighbours and timers, and turns frames into events.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`engine`] | the turn: burst in, look-up, input, timers, output, burst out |
+//! | [`config`], [`counters`] | what it is made of; what happened |
+//! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
+//! | [`passive`], [`active`] | opening, by the peer and by us |
+//! | [`synchronized`] | segments of open connections: delivery and closing |
+//! | [`service`] | what a connection has to send or tell once the burst is in |
+//! | [`timers`] | what expires |
+//! | [`host`] | what handlers may do |
+//! | [`egress`], [`answers`] | frames built in place; ICMP, ARP and ND |
+//! | [`tables`], [`peers`], [`neighbour`] | look-ups, here and on other shards; who is on the link |
+
+pub mod active;
+pub mod answers;
+pub mod config;
+pub mod counters;
+pub mod egress;
+pub mod engine;
+pub mod host;
+pub mod ingress;
+pub mod listener;
+pub mod neighbour;
+pub mod passive;
+pub mod peers;
+pub mod report;
+pub mod service;
+pub mod synchronized;
+pub mod tables;
+pub mod timers;
+
+pub use config::{LocalAddress, Ownership, StackConfig};
+pub use counters::{Counters, DropReason};
+pub use engine::Engine;
+pub use listener::{ListenError, ListenOptions};
+pub use peers::{Alone, HostFact, Peers, PublishedTables, RingFull};
+pub use report::Report;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::base::OutOfMemory;
+use crate::base::slab::{Key, PlainSlab, Slab};
+use crate::base::time::Instant;
+use crate::base::wheel::TimerWheel;
+use crate::buffer::{ChunkPool, ConfigError, ReceivePool};
+use crate::port::Capabilities;
+use crate::tcp::connection::{Connection, Warm};
+use crate::tcp::handshake::{SynReceived, SynSent};
+use crate::tcp::input::RecoveryPool;
+use crate::tcp::isn::Secrets;
+use crate::tcp::time_wait::TimeWait;
+use crate::wire::Address;
+use crate::wire::hash::TupleHasher;
+
+use self::answers::RateLimit;
+use self::config::ADDRESSES_MAX;
+use self::listener::Listener;
+use self::neighbour::Neighbours;
+use self::tables::Tables;
+
+/// Why a stack cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StackError {
+    /// The big arrays need more memory than there is.
+    OutOfMemory(OutOfMemory),
+    /// The buffers' sizes contradict each other.
+    Buffers(ConfigError),
+    /// More addresses than [`ADDRESSES_MAX`].
+    TooManyAddresses {
+        /// How many were given.
+        given: usize,
+    },
+}
+
+impl fmt::Display for StackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfMemory(error) => error.fmt(f),
+            Self::Buffers(error) => error.fmt(f),
+            Self::TooManyAddresses { given } => {
+                write!(f, "{given} addresses are too many: at most {ADDRESSES_MAX}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for StackError {}
+
+impl From<OutOfMemory> for StackError {
+    fn from(error: OutOfMemory) -> Self {
+        Self::OutOfMemory(error)
+    }
+}
+
+impl From<ConfigError> for StackError {
+    fn from(error: ConfigError) -> Self {
+        Self::Buffers(error)
+    }
+}
+
+/// End of an intrusive list.
+const END: u32 = u32::MAX;
+
+/// One shard's host.
+pub struct Stack {
+    config: StackConfig,
+    capabilities: Capabilities,
+    now: Instant,
+    secrets: Secrets,
+    hasher: TupleHasher,
+    tables: Tables,
+    /// Hot blocks; the warm ones lie at the same index.
+    connections: Slab<Connection>,
+    warm: Vec<Warm>,
+    recoveries: RecoveryPool,
+    half_open: PlainSlab<SynReceived>,
+    syn_sent: PlainSlab<SynSent>,
+    time_wait: PlainSlab<TimeWait>,
+    /// All in TIME_WAIT, the next to expire in front; one whose clock was restarted goes to the back then.
+    time_wait_queue: VecDeque<Key>,
+    listeners: Vec<Listener>,
+    chunks: ChunkPool,
+    receive: ReceivePool,
+    neighbours: Neighbours,
+    wheel: TimerWheel,
+    half_open_wheel: TimerWheel,
+    syn_sent_wheel: TimerWheel,
+    /// First and last connection with something to do.
+    pending: (u32, u32),
+    /// Connections that wait in accept queues.
+    accepting: Accepting,
+    accept_budget_left: u32,
+    answers: RateLimit,
+    challenges: RateLimit,
+    next_port: u16,
+    counters: Counters,
+}
+
+/// Whether new connections are shown to the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepting {
+    Open,
+    Paused,
+}
+
+impl Stack {
+    /// A stack with nothing open, for a port with `capabilities`. `seed` must be random, secret, and the same on
+    /// all shards of a server; `now` is the time of the first turn.
+    ///
+    /// All memory is reserved here, and touched as it is used.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub fn new(
+        config: StackConfig,
+        capabilities: Capabilities,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Result<Self, StackError> {
+        if config.addresses.len() > ADDRESSES_MAX {
+            return Err(StackError::TooManyAddresses { given: config.addresses.len() });
+        }
+        let secrets = Secrets::from_seed(seed);
+        let entries = config.connections_max as usize
+            + 2 * config.half_open_max as usize
+            + config.time_wait_max as usize;
+        Ok(Self {
+            hasher: TupleHasher::new(secrets.table),
+            tables: Tables::new(entries)?,
+            connections: Slab::new(config.connections_max)?,
+            warm: Vec::with_capacity(config.connections_max as usize),
+            recoveries: PlainSlab::new(config.recoveries_max)?,
+            half_open: PlainSlab::new(config.half_open_max)?,
+            syn_sent: PlainSlab::new(config.half_open_max)?,
+            time_wait: PlainSlab::new(config.time_wait_max)?,
+            time_wait_queue: VecDeque::with_capacity(config.time_wait_max as usize),
+            listeners: Vec::new(),
+            chunks: ChunkPool::new(&config.send)?,
+            receive: ReceivePool::new(&config.receive)?,
+            neighbours: Neighbours::new(config.neighbours_max),
+            wheel: TimerWheel::new(config.connections_max, now)?,
+            half_open_wheel: TimerWheel::new(config.half_open_max, now)?,
+            syn_sent_wheel: TimerWheel::new(config.half_open_max, now)?,
+            pending: (END, END),
+            accepting: Accepting::Open,
+            accept_budget_left: 0,
+            answers: RateLimit::new(config.answers_per_second_max),
+            challenges: RateLimit::new(config.tcp.tcp_challenge_ack_limit),
+            next_port: config.port_range.0
+                + (secrets.isn[0] as u16) % (config.port_range.1 - config.port_range.0 + 1),
+            counters: Counters::default(),
+            secrets,
+            capabilities,
+            now,
+            config,
+        })
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The tables, readable from other threads.
+    pub fn published(&self, shard: usize) -> PublishedTables {
+        let (v4, v6) = self.tables.readers();
+        PublishedTables { shard, v4, v6 }
+    }
+
+    /// Puts a connection on the list of those with something to do.
+    #[inline]
+    fn pend(&mut self, index: u32) {
+        use crate::tcp::state::Flag;
+        let connection = self.connections.at_mut(index);
+        if connection.flags.has(Flag::Pending) {
+            return;
+        }
+        connection.flags.set(Flag::Pending);
+        connection.pending_next = END;
+        let (first, last) = self.pending;
+        if first == END {
+            self.pending = (index, index);
+        } else {
+            self.connections.at_mut(last).pending_next = index;
+            self.pending.1 = index;
+        }
+    }
+
+    /// The index of one of our addresses.
+    #[inline]
+    fn local_index(&self, address: Address) -> Option<u8> {
+        self.config.addresses.iter().position(|l| l.cidr.address() == address).map(|index| index as u8)
+    }
+
+    /// Whether one host can have `address`: no group, and no broadcast address of a network of ours (RFC 1122
+    /// section 3.2.1.3).
+    fn is_host(&self, address: Address) -> bool {
+        let is_broadcast = |l: &LocalAddress| l.cidr.broadcast() == Some(address);
+        address.is_unicast() && !self.config.addresses.iter().any(is_broadcast)
+    }
+
+    /// The address whose MAC a packet to `remote` is sent to.
+    fn next_hop(&self, remote: Address) -> Address {
+        if self.config.addresses.iter().any(|l| l.cidr.contains(remote)) {
+            return remote;
+        }
+        // Without a gateway the link is all there is.
+        let gateway = self.config.gateways.iter().find(|g| g.is_v4() == remote.is_v4());
+        gateway.copied().unwrap_or(remote)
+    }
+}

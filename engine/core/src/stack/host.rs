@@ -1,0 +1,171 @@
+//! What handlers may do with the connections of this shard.
+
+use core::net::SocketAddr;
+
+use crate::base::time::{Duration, Instant};
+use crate::shard::{CloseReason, ConnectError, ConnectionId, ConnectionInfo, Host, Reading, WriteError};
+use crate::tcp::connection::{Connection, Doom, Farewell};
+use crate::tcp::state::{Flag, SendSide};
+use crate::tcp::tick::Tick;
+
+use super::{Accepting, Stack};
+
+impl Stack {
+    /// The connection, if it may still be written to.
+    #[inline]
+    fn writable(&mut self, id: ConnectionId) -> Result<&mut Connection, WriteError> {
+        let connection = self.connections.get_mut(id).ok_or(WriteError::NotOpen)?;
+        let is_open = connection.sides.send() == SendSide::Open && !connection.flags.has(Flag::Doomed);
+        if is_open { Ok(connection) } else { Err(WriteError::NotOpen) }
+    }
+
+    /// Queues our FIN.
+    fn end_stream(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.sides.send() == SendSide::Open {
+            connection.sides.set_send(SendSide::FinQueued);
+        }
+        self.pend(id.index);
+    }
+}
+
+impl Host for Stack {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    #[inline]
+    fn reserve(&mut self, id: ConnectionId, len: usize) -> Result<&mut [u8], WriteError> {
+        self.writable(id)?;
+        let connection = self.connections.at_mut(id.index);
+        let chunk_max = self.chunks.chunk_max();
+        connection
+            .send
+            .reserve(&mut self.chunks, len)
+            .ok_or(WriteError::NoSpace { asked: len, max: if len > chunk_max { chunk_max } else { 0 } })
+    }
+
+    #[inline]
+    fn commit(&mut self, id: ConnectionId, len: usize) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.send.commit(&mut self.chunks, len);
+        if connection.send.len() >= self.config.tcp.send_buffer as usize {
+            connection.flags.set(Flag::SendFull);
+        }
+        self.pend(id.index);
+    }
+
+    #[inline]
+    fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Result<usize, WriteError> {
+        self.writable(id)?;
+        let connection = self.connections.at_mut(id.index);
+        let written = connection.send.push(&mut self.chunks, bytes);
+        if written < bytes.len() || connection.send.len() >= self.config.tcp.send_buffer as usize {
+            connection.flags.set(Flag::SendFull);
+        }
+        self.pend(id.index);
+        Ok(written)
+    }
+
+    fn send_space(&self, id: ConnectionId) -> usize {
+        let Some(connection) = self.connections.get(id) else { return 0 };
+        if connection.sides.send() != SendSide::Open {
+            return 0;
+        }
+        (self.config.tcp.send_buffer as usize).saturating_sub(connection.send.len())
+    }
+
+    fn shutdown(&mut self, id: ConnectionId) {
+        self.end_stream(id);
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.flags.has(Flag::Closed) {
+            return;
+        }
+        if self.is_opening(id.index) {
+            // RFC 9293 section 3.10.4: in SYN-SENT the connection is deleted, and the peer hears nothing.
+            return self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Silence });
+        }
+        let connection = self.connections.at_mut(id.index);
+        // RFC 1122 section 4.2.2.13: what was received and not read is lost, and the peer must know.
+        let has_unread = self.receive.buffered(connection.receive.as_ref()) > 0;
+        connection.flags.set(Flag::Closed);
+        connection.flags.take(Flag::EndUntold);
+        if has_unread {
+            self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
+        } else {
+            self.end_stream(id);
+        }
+    }
+
+    fn abort(&mut self, id: ConnectionId) {
+        if self.connections.get(id).is_some() {
+            self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
+        }
+    }
+
+    fn pause_reading(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.flags.set(Flag::Paused);
+        }
+    }
+
+    fn resume_reading(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.flags.take(Flag::Paused) {
+            if self.receive.buffered(connection.receive.as_ref()) > 0 {
+                connection.flags.set(Flag::Unshown);
+            }
+            self.pend(id.index);
+        }
+    }
+
+    #[inline]
+    fn reading(&self, id: ConnectionId) -> Reading {
+        self.connections.get(id).map_or(Reading::Closed, |connection| self.reading_of(connection))
+    }
+
+    fn pause_accepting(&mut self) {
+        self.accepting = Accepting::Paused;
+    }
+
+    fn resume_accepting(&mut self) {
+        self.accepting = Accepting::Open;
+    }
+
+    fn set_timer(&mut self, id: ConnectionId, at: Option<Instant>) {
+        if self.connections.get(id).is_none() {
+            return;
+        }
+        self.warm[id.index as usize].timer_at = at;
+        if let Some(at) = at {
+            self.arm(id.index, self.timer_tick(at));
+        }
+    }
+
+    fn info(&self, id: ConnectionId) -> Option<ConnectionInfo> {
+        self.connections.get(id)?;
+        let (tuple, _) = self.tuple_of(id.index);
+        Some(ConnectionInfo {
+            local: SocketAddr::new(tuple.local.into(), tuple.local_port),
+            remote: SocketAddr::new(tuple.remote.into(), tuple.remote_port),
+        })
+    }
+
+    fn connect(
+        &mut self,
+        remote: SocketAddr,
+        timeout: Option<Duration>,
+    ) -> Result<ConnectionId, ConnectError> {
+        self.open(remote, timeout)
+    }
+}
+
+impl Stack {
+    /// The tick of an application's timer; one that is days away is looked at in between.
+    pub(super) fn timer_tick(&self, at: Instant) -> Tick {
+        Tick::at(at.min(self.now + Duration::from_secs(24 * 3600)))
+    }
+}

@@ -1,0 +1,279 @@
+//! From a parsed frame to the connection, listener or answer that it is for.
+
+use crate::port::{Medium, ReceivedChecksum, Transmit};
+use crate::shard::Events;
+use crate::table::{Entry, Kind as EntryKind};
+use crate::tcp::segment::Segment;
+use crate::tcp::seq::SequenceNumber;
+use crate::tcp::time_wait;
+use crate::wire::parse::{OptionsLayout, verify_network, verify_transport};
+use crate::wire::tcp::{Flags as Control, Options, TcpRepr};
+use crate::wire::{Family, Kind, MacAddress, Packet, TcpFields, Tuple};
+
+use super::Stack;
+use super::counters::DropReason;
+use super::egress::{Route, send_tcp};
+use super::tables::Hashed;
+
+/// A frame after the first pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Inbound {
+    /// Its headers.
+    pub packet: Packet,
+    /// The connection that a TCP segment names.
+    pub tuple: Option<(Tuple, Hashed)>,
+}
+
+/// A segment with all that its handler must know about how it came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) segment: Segment<'a>,
+    pub(super) tuple: Tuple,
+    pub(super) hashed: Hashed,
+    /// Where the frame came from on the link.
+    pub(super) mac: MacAddress,
+    /// Index of our address.
+    pub(super) local: u8,
+}
+
+impl Arrival<'_> {
+    /// Where an answer goes: back the way it came.
+    pub(super) fn route(&self) -> Route {
+        Route { mac: self.mac, local: self.tuple.local, remote: self.tuple.remote }
+    }
+}
+
+impl Stack {
+    /// First pass: headers, hash and a prefetch; no look-up yet, because frames of one burst make and
+    /// remove entries for each other.
+    #[inline]
+    pub(super) fn first_pass(&mut self, frame: &[u8]) -> Option<Inbound> {
+        let Ok(packet) = crate::wire::classify(frame, self.capabilities.medium) else {
+            self.counters.drop(DropReason::Malformed);
+            return None;
+        };
+        // Nothing that came by link-layer broadcast may open or touch a connection (RFC 1122 section 3.3.6).
+        let is_group = matches!(self.capabilities.medium, Medium::Ethernet) && frame[0] & 1 == 1;
+        if is_group && matches!(packet.kind, Kind::Tcp(_)) {
+            self.counters.drop(DropReason::NotForUs);
+            return None;
+        }
+        // An IPv4 address in an IPv6 header is a forgery (RFC 4942 section 2.2).
+        let is_mapped = |tuple: &Tuple| tuple.local.is_v4() || tuple.remote.is_v4();
+        if packet.family == Family::V6 && packet.tuple(frame).as_ref().is_some_and(is_mapped) {
+            self.counters.drop(DropReason::BadSource);
+            return None;
+        }
+        let tuple = packet.tuple(frame).map(|tuple| {
+            let hashed = match packet.words_v4(frame) {
+                Some(words) => Hashed::v4(words, &self.hasher),
+                None => Hashed::of(&tuple, &self.hasher),
+            };
+            self.tables.prefetch(&hashed);
+            (tuple, hashed)
+        });
+        Some(Inbound { packet, tuple })
+    }
+
+    /// Verifies checksums and addresses of a TCP segment. `None`: it was dropped and counted.
+    #[inline]
+    pub(super) fn admit<'a>(
+        &mut self,
+        frame: &'a [u8],
+        inbound: &Inbound,
+        checksum: ReceivedChecksum,
+    ) -> Option<Arrival<'a>> {
+        let (Kind::Tcp(fields), Some((tuple, hashed))) = (inbound.packet.kind, inbound.tuple) else {
+            return None;
+        };
+        let packet = &inbound.packet;
+        let Some(local) = self.local_index(tuple.local) else {
+            self.counters.drop(DropReason::NotForUs);
+            return None;
+        };
+        if !tuple.remote.is_unicast() || tuple.remote == tuple.local {
+            self.counters.drop(DropReason::BadSource);
+            return None;
+        }
+        if matches!(checksum, ReceivedChecksum::Unverified)
+            && (verify_network(frame, packet).is_err() || verify_transport(frame, packet).is_err())
+        {
+            self.counters.drop(DropReason::BadChecksum);
+            return None;
+        }
+        self.counters.segments_received += 1;
+        let segment = segment_of(frame, packet, &fields);
+        let mac = match self.capabilities.medium {
+            Medium::Ethernet => source_mac(frame),
+            Medium::Ip => MacAddress::ZERO,
+        };
+        Some(Arrival { segment, tuple, hashed, mac, local })
+    }
+
+    /// Second pass: a segment of ours, and the table's entry for it.
+    #[inline]
+    pub(super) fn handle_tcp<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        arrival: &Arrival<'_>,
+        entry: Option<Entry>,
+    ) {
+        match entry.map(|entry| (entry.kind(), entry)) {
+            Some((EntryKind::Synchronized, entry)) => {
+                self.handle_synchronized(events, entry.index(), arrival);
+            }
+            Some((EntryKind::SynReceived, entry)) => {
+                self.handle_syn_received(transmit, events, entry.key(), arrival);
+            }
+            Some((EntryKind::SynSent, entry)) => {
+                self.handle_syn_sent(transmit, events, entry.key(), arrival);
+            }
+            Some((EntryKind::TimeWait, entry)) => self.handle_time_wait(transmit, entry, arrival),
+            None => self.handle_unknown(transmit, arrival),
+        }
+    }
+
+    /// No connection: LISTEN or CLOSED (RFC 9293 sections 3.10.7.1 and 3.10.7.2).
+    #[cold]
+    fn handle_unknown<T: Transmit>(&mut self, transmit: &mut T, arrival: &Arrival<'_>) {
+        let control = arrival.segment.control;
+        if control.intersects(Control::RST) {
+            self.counters.drop(DropReason::NoConnection);
+            return;
+        }
+        if !self.is_host(arrival.tuple.remote) {
+            self.counters.drop(DropReason::BadSource);
+            return;
+        }
+        match self.listener_for(&arrival.tuple) {
+            Some(listener) if control.contains(Control::SYN) && !control.intersects(Control::ACK) => {
+                self.handle_syn(transmit, listener, arrival, None);
+            }
+            // In LISTEN, what neither opens nor acknowledges is dropped in silence.
+            Some(_) if !control.intersects(Control::ACK) => self.counters.drop(DropReason::NoConnection),
+            Some(_) | None => {
+                self.counters.drop(DropReason::NoConnection);
+                self.refuse(transmit, arrival);
+            }
+        }
+    }
+
+    fn handle_time_wait<T: Transmit>(&mut self, transmit: &mut T, entry: Entry, arrival: &Arrival<'_>) {
+        let Some(record) = self.time_wait.get_mut(entry.key()) else { return };
+        let verdict = record.handle_segment(&arrival.segment, &self.config.tcp, self.now);
+        let record = *record;
+        if !matches!(verdict, time_wait::Verdict::Reopen(_)) {
+            self.counters.drop(DropReason::TimeWait);
+        }
+        match verdict {
+            time_wait::Verdict::Drop => {}
+            time_wait::Verdict::Acknowledge | time_wait::Verdict::Restarted => {
+                self.acknowledge_time_wait(transmit, &record, arrival);
+            }
+            time_wait::Verdict::Over => self.end_time_wait(entry.key()),
+            time_wait::Verdict::Reopen(above) => match self.listener_for(&arrival.tuple) {
+                Some(listener) => {
+                    self.end_time_wait(entry.key());
+                    self.handle_syn(transmit, listener, arrival, Some(above));
+                }
+                None => self.acknowledge_time_wait(transmit, &record, arrival),
+            },
+        }
+    }
+
+    fn acknowledge_time_wait<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        record: &time_wait::TimeWait,
+        arrival: &Arrival<'_>,
+    ) {
+        if !self.answers.allow(self.now) {
+            self.counters.drop(DropReason::RateLimited);
+            return;
+        }
+        let clock = (self.now.as_millis() as u32).wrapping_add(record.ts_offset);
+        let timestamps = record.ts_recent.map(|echo| crate::wire::tcp::Timestamps { value: clock, echo });
+        let repr = TcpRepr {
+            source_port: arrival.tuple.local_port,
+            destination_port: arrival.tuple.remote_port,
+            seq: record.snd_nxt.0,
+            ack: record.rcv_nxt.0,
+            flags: Control::ACK,
+            window: record.window,
+            urgent: 0,
+            options: Options { timestamps, ..Options::NONE },
+        };
+        self.answer(transmit, arrival, &repr);
+    }
+
+    /// RST for a segment that belongs to nothing (RFC 9293 section 3.10.7.1).
+    pub(super) fn refuse<T: Transmit>(&mut self, transmit: &mut T, arrival: &Arrival<'_>) {
+        let segment = &arrival.segment;
+        if segment.control.intersects(Control::RST) {
+            return;
+        }
+        if !self.answers.allow(self.now) {
+            self.counters.drop(DropReason::RateLimited);
+            return;
+        }
+        let (seq, ack, flags) = if segment.control.intersects(Control::ACK) {
+            (segment.ack, SequenceNumber::default(), Control::RST)
+        } else {
+            (SequenceNumber::default(), segment.end(), Control::RST | Control::ACK)
+        };
+        let repr = TcpRepr {
+            source_port: arrival.tuple.local_port,
+            destination_port: arrival.tuple.remote_port,
+            seq: seq.0,
+            ack: ack.0,
+            flags,
+            window: 0,
+            urgent: 0,
+            options: Options::NONE,
+        };
+        self.counters.resets_sent += 1;
+        self.answer(transmit, arrival, &repr);
+    }
+
+    /// Sends a segment without payload back the way `arrival` came.
+    pub(super) fn answer<T: Transmit>(&mut self, transmit: &mut T, arrival: &Arrival<'_>, repr: &TcpRepr) {
+        self.send_bare(transmit, &arrival.route(), repr);
+    }
+
+    /// Sends a segment without payload.
+    pub(super) fn send_bare<T: Transmit>(&mut self, transmit: &mut T, route: &Route, repr: &TcpRepr) {
+        let sent = send_tcp(transmit, &self.capabilities, route, repr, 0, |_| crate::wire::Sum::ZERO);
+        match sent {
+            Ok(()) => self.counters.frames_sent += 1,
+            Err(_) => self.counters.drop(DropReason::NoTransmitFrame),
+        }
+    }
+}
+
+#[inline]
+fn segment_of<'a>(frame: &'a [u8], packet: &Packet, fields: &TcpFields) -> Segment<'a> {
+    let transport = packet.transport(frame);
+    let header_len = usize::from(packet.payload - packet.transport);
+    let (timestamps, options) = match fields.options {
+        OptionsLayout::None => (None, &[][..]),
+        OptionsLayout::Timestamps(timestamps) => (Some(timestamps), &[][..]),
+        OptionsLayout::Mixed => {
+            let options = transport.get(crate::wire::tcp::HEADER_LEN..header_len).unwrap_or_default();
+            (Options::parse(options).timestamps, options)
+        }
+    };
+    Segment {
+        seq: SequenceNumber(fields.seq),
+        ack: SequenceNumber(fields.ack),
+        window: fields.window,
+        control: fields.flags,
+        timestamps,
+        options,
+        payload: packet.payload(frame),
+    }
+}
+
+pub(super) fn source_mac(frame: &[u8]) -> MacAddress {
+    frame.get(6..12).and_then(|octets| octets.try_into().ok()).map_or(MacAddress::ZERO, MacAddress)
+}

@@ -1,0 +1,303 @@
+//! Connections that peers open: SYN, SYN-RECEIVED, the accept queue.
+
+use crate::base::slab::Key;
+use crate::base::time::Duration;
+use crate::port::Transmit;
+use crate::shard::{Events, Origin};
+use crate::table::{Entry, Kind};
+use crate::tcp::connection::{Agreement, Connection, Ends, Warm, establish};
+use crate::tcp::handshake::{OwnSyn, PeerSyn, SynReceived, syn_window};
+use crate::tcp::seq::SequenceNumber;
+use crate::tcp::state::Flag;
+use crate::tcp::tick::Tick;
+use crate::wire::tcp::{Flags as Control, Options, TcpRepr, Timestamps};
+
+use super::counters::DropReason;
+use super::egress::{Route, path_mss};
+use super::ingress::Arrival;
+use super::{Accepting, Stack};
+
+impl Stack {
+    /// SYN for a listener. `above`: the ISS must lie there or later (RFC 6191 reuse of a TIME_WAIT tuple).
+    pub(super) fn handle_syn<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        listener: usize,
+        arrival: &Arrival<'_>,
+        above: Option<SequenceNumber>,
+    ) {
+        if !self.has_room_for_syn(listener) {
+            return;
+        }
+        let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
+        let isn = self.secrets.isn(&arrival.tuple, self.now);
+        let own = OwnSyn {
+            iss: above.map_or(isn, |above| above.latest(isn)),
+            path_mss: path_mss(self.capabilities.mtu, arrival.tuple.remote),
+            ts_offset: self.secrets.timestamp_offset(&arrival.tuple),
+        };
+        let record = SynReceived {
+            tuple: arrival.tuple,
+            peer,
+            own,
+            mac: arrival.mac,
+            hash: arrival.hashed.hash,
+            sent_us: self.now.as_micros() as u32,
+            retransmit_at: Tick::NONE,
+            retries: 0,
+            listener: listener as u8,
+            local: arrival.local,
+        };
+        let Ok(key) = self.half_open.insert(record) else {
+            self.counters.drop(DropReason::SynBacklogFull);
+            return;
+        };
+        let inserted = Entry::new(Kind::SynReceived, key)
+            .is_ok_and(|entry| self.tables.insert(&arrival.hashed, entry).is_ok());
+        if !inserted {
+            self.half_open.remove(key);
+            self.counters.drop(DropReason::TooManyConnections);
+            return;
+        }
+        self.listeners[listener].half_open += 1;
+        self.send_syn_ack(transmit, key);
+    }
+
+    /// Whether one more half-open connection may begin; counted if not.
+    fn has_room_for_syn(&mut self, listener: usize) -> bool {
+        let Some(listener) = self.listeners.get(listener) else { return false };
+        if listener.half_open >= self.config.tcp.tcp_max_syn_backlog {
+            self.counters.drop(DropReason::SynBacklogFull);
+            return false;
+        }
+        // As Linux: no new handshake while the ones that are done cannot be accepted.
+        if listener.queue.len() >= listener.backlog as usize {
+            self.counters.drop(DropReason::AcceptQueueFull);
+            return false;
+        }
+        true
+    }
+
+    /// Sends the SYN+ACK of a half-open connection and sets its timer (RFC 6298 section 5).
+    pub(super) fn send_syn_ack<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
+        let tcp = &self.config.tcp;
+        let Some(record) = self.half_open.get_mut(key) else { return };
+        let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << record.retries.min(16));
+        let at = self.now + timeout;
+        record.retransmit_at = Tick::at(at);
+        let clock = (self.now.as_millis() as u32).wrapping_add(record.own.ts_offset);
+        let repr = TcpRepr {
+            source_port: record.tuple.local_port,
+            destination_port: record.tuple.remote_port,
+            seq: record.own.iss.0,
+            ack: (record.peer.irs + 1).0,
+            flags: Control::SYN | Control::ACK,
+            window: syn_window(tcp),
+            urgent: 0,
+            options: record.peer.reply_options(record.own.path_mss, clock, tcp),
+        };
+        let route = Route { mac: record.mac, local: record.tuple.local, remote: record.tuple.remote };
+        self.half_open_wheel.arm(key.index, at);
+        self.send_bare(transmit, &route, &repr);
+    }
+
+    /// A segment for a half-open connection (RFC 9293 section 3.10.7.4, SYN-RECEIVED).
+    pub(super) fn handle_syn_received<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        key: Key,
+        arrival: &Arrival<'_>,
+    ) {
+        let Some(record) = self.half_open.get(key).copied() else { return };
+        let segment = &arrival.segment;
+        let control = segment.control;
+        let rcv_nxt = record.peer.irs + 1;
+        let window = u32::from(syn_window(&self.config.tcp));
+        if control.intersects(Control::RST) {
+            return self.reset_half_open(transmit, key, &record, arrival);
+        }
+        if control.intersects(Control::SYN) {
+            return if segment.seq == record.peer.irs && !control.intersects(Control::ACK) {
+                // The peer has not seen our SYN+ACK.
+                self.send_syn_ack(transmit, key);
+            } else {
+                self.counters.drop(DropReason::UnexpectedSyn);
+                self.challenge_half_open(transmit, &record, arrival);
+            };
+        }
+        if !segment.seq.is_within(rcv_nxt, window) {
+            self.counters.drop(DropReason::OutOfWindow);
+            return self.challenge_half_open(transmit, &record, arrival);
+        }
+        if !control.intersects(Control::ACK) {
+            return self.counters.drop(DropReason::NoAck);
+        }
+        if segment.ack != record.own.iss + 1 {
+            self.counters.drop(DropReason::UnacceptableAck);
+            return self.refuse(transmit, arrival);
+        }
+        let older = match (record.peer.timestamps, segment.timestamps) {
+            (Some(recent), Some(now)) => (now.value.wrapping_sub(recent.value) as i32) < 0,
+            (_, Some(_) | None) => false,
+        };
+        if older {
+            self.counters.drop(DropReason::Paws);
+            return self.challenge_half_open(transmit, &record, arrival);
+        }
+        if let Some(index) = self.complete_handshake(transmit, events, key, &record, arrival) {
+            self.handle_synchronized(events, index, arrival);
+        }
+    }
+
+    /// RFC 5961 section 3.2 for a half-open connection.
+    fn reset_half_open<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        key: Key,
+        record: &SynReceived,
+        arrival: &Arrival<'_>,
+    ) {
+        let rcv_nxt = record.peer.irs + 1;
+        if arrival.segment.seq == rcv_nxt {
+            self.counters.resets_received += 1;
+            self.remove_half_open(key);
+        } else {
+            self.counters.drop(DropReason::InexactReset);
+            if arrival.segment.seq.is_within(rcv_nxt, u32::from(syn_window(&self.config.tcp))) {
+                self.challenge_half_open(transmit, record, arrival);
+            }
+        }
+    }
+
+    /// ACKs the peer's SYN alone.
+    fn challenge_half_open<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        record: &SynReceived,
+        arrival: &Arrival<'_>,
+    ) {
+        if !self.challenges.allow(self.now) {
+            self.counters.drop(DropReason::RateLimited);
+            return;
+        }
+        self.counters.challenge_acks += 1;
+        let clock = (self.now.as_millis() as u32).wrapping_add(record.own.ts_offset);
+        let timestamps = record.peer.timestamps.map(|peer| Timestamps { value: clock, echo: peer.value });
+        let repr = TcpRepr {
+            source_port: record.tuple.local_port,
+            destination_port: record.tuple.remote_port,
+            seq: (record.own.iss + 1).0,
+            ack: (record.peer.irs + 1).0,
+            flags: Control::ACK,
+            window: syn_window(&self.config.tcp),
+            urgent: 0,
+            options: Options { timestamps, ..Options::NONE },
+        };
+        self.answer(transmit, arrival, &repr);
+    }
+
+    /// Gives a half-open connection up.
+    pub(super) fn remove_half_open(&mut self, key: Key) {
+        let Some(record) = self.half_open.remove(key).copied() else { return };
+        self.half_open_wheel.disarm(key.index);
+        self.tables.remove(&super::tables::Hashed::of(&record.tuple, &self.hasher));
+        if let Some(listener) = self.listeners.get_mut(usize::from(record.listener)) {
+            listener.half_open = listener.half_open.saturating_sub(1);
+        }
+    }
+
+    /// The third segment of the handshake: makes the connection and shows or queues it.
+    fn complete_handshake<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        key: Key,
+        record: &SynReceived,
+        arrival: &Arrival<'_>,
+    ) -> Option<u32> {
+        let listener = usize::from(record.listener);
+        let waiting = self.listeners.get(listener).map(|l| (l.queue.len(), l.backlog as usize))?;
+        if waiting.0 >= waiting.1 {
+            self.counters.drop(DropReason::AcceptQueueFull);
+            if self.config.tcp.tcp_abort_on_overflow {
+                self.remove_half_open(key);
+                self.refuse(transmit, arrival);
+            }
+            return None;
+        }
+        let agreed =
+            Agreement { rtt_us: record.rtt_us(self.now), ..record.peer.agree(&record.own, &self.config.tcp) };
+        let Some(neighbour) = self.hold_neighbour(arrival) else {
+            self.counters.drop(DropReason::TooManyConnections);
+            return None;
+        };
+        let ends = Ends {
+            local: record.local,
+            local_port: record.tuple.local_port,
+            remote: record.tuple.remote,
+            remote_port: record.tuple.remote_port,
+            neighbour,
+            hash: record.hash,
+        };
+        let (connection, mut warm) = establish(&agreed, &ends, &self.config.tcp, self.now);
+        warm.listener = Some(record.listener);
+        let Some(new) = self.insert_connection(connection, warm) else {
+            self.neighbours.release(neighbour);
+            self.counters.drop(DropReason::TooManyConnections);
+            return None;
+        };
+        // The entry changes hands; the half-open record goes.
+        self.half_open.remove(key);
+        self.half_open_wheel.disarm(key.index);
+        self.listeners[listener].half_open = self.listeners[listener].half_open.saturating_sub(1);
+        if let Ok(entry) = Entry::new(Kind::Synchronized, new) {
+            self.tables.set_entry(&arrival.hashed, entry);
+        }
+        self.counters.passive_opens += 1;
+        self.listeners[listener].queue.push_back(new);
+        self.accept(events);
+        Some(new.index)
+    }
+
+    /// The neighbour entry of the peer's next hop; the frame says where that is, if nothing else does.
+    fn hold_neighbour(&mut self, arrival: &Arrival<'_>) -> Option<u16> {
+        let hop = self.next_hop(arrival.tuple.remote);
+        self.neighbours.hold(hop, Some(arrival.mac), self.now).ok()
+    }
+
+    /// Puts both blocks at one index.
+    pub(super) fn insert_connection(&mut self, connection: Connection, warm: Warm) -> Option<Key> {
+        let key = self.connections.insert(connection).ok()?;
+        let index = key.index as usize;
+        if index == self.warm.len() {
+            self.warm.push(warm);
+        } else {
+            self.warm[index] = warm;
+        }
+        Some(key)
+    }
+
+    /// Shows connections that wait to the application, within the turn's budget.
+    pub(super) fn accept<E: Events<Self>>(&mut self, events: &mut E) {
+        for listener in 0..self.listeners.len() {
+            while self.accepting == Accepting::Open && self.accept_budget_left > 0 {
+                let Some(key) = self.listeners[listener].queue.pop_front() else { break };
+                let Some(connection) = self.connections.get_mut(key) else { continue };
+                if connection.flags.has(Flag::Doomed) {
+                    continue;
+                }
+                connection.flags.set(Flag::Known);
+                self.accept_budget_left -= 1;
+                events.opened(self, key, Origin::Accepted);
+                // What came while it waited is shown when it is served.
+                self.pend(key.index);
+            }
+        }
+    }
+
+    /// Whether connections wait that the budget did not allow to be shown.
+    pub(super) fn has_unaccepted(&self) -> bool {
+        self.accepting == Accepting::Open && self.listeners.iter().any(|l| !l.queue.is_empty())
+    }
+}

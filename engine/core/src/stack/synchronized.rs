@@ -1,0 +1,294 @@
+//! Segments of open connections: what they acknowledge, deliver and end.
+
+use crate::buffer::Refusal;
+use crate::shard::{CloseReason, Events, Host, Reading};
+use crate::tcp::connection::{Doom, Farewell};
+use crate::tcp::input::{self, Accepted, Fin, Refused, Verdict};
+use crate::tcp::segment::Segment;
+use crate::tcp::state::{Flag, ReceiveSide, State};
+use crate::tcp::window;
+
+use super::Stack;
+use super::counters::DropReason;
+use super::ingress::Arrival;
+
+impl Stack {
+    /// A segment for a synchronized connection.
+    #[inline]
+    pub(super) fn handle_synchronized<E: Events<Self>>(
+        &mut self,
+        events: &mut E,
+        index: u32,
+        arrival: &Arrival<'_>,
+    ) {
+        let connection = self.connections.at_mut(index);
+        if connection.flags.has(Flag::Doomed) {
+            return;
+        }
+        let warm = &mut self.warm[index as usize];
+        let verdict = input::handle_segment(
+            connection,
+            warm,
+            &mut self.recoveries,
+            &self.config.tcp,
+            self.now,
+            &arrival.segment,
+        );
+        match verdict {
+            Verdict::Accept(accepted) => self.take_in(events, index, &accepted, &arrival.segment),
+            Verdict::Drop(refused) => self.counters.drop(reason_of(refused)),
+            Verdict::Acknowledge(refused) => {
+                self.counters.drop(reason_of(refused));
+                connection.flags.set(Flag::AckNow);
+                self.pend(index);
+            }
+            Verdict::Challenge(refused) => {
+                self.counters.drop(reason_of(refused));
+                self.challenge(index);
+            }
+            Verdict::Reset => {
+                self.counters.resets_received += 1;
+                self.doom(index, Doom { reason: CloseReason::ConnectionReset, farewell: Farewell::Silence });
+            }
+        }
+    }
+
+    /// A challenge ACK, within the rate (RFC 5961 section 7).
+    #[cold]
+    fn challenge(&mut self, index: u32) {
+        if !self.challenges.allow(self.now) {
+            self.counters.drop(DropReason::RateLimited);
+            return;
+        }
+        self.counters.challenge_acks += 1;
+        self.connections.at_mut(index).flags.set(Flag::AckNow);
+        self.pend(index);
+    }
+
+    /// Frees what is acknowledged, delivers the text, follows the FIN.
+    #[inline]
+    fn take_in<E: Events<Self>>(
+        &mut self,
+        events: &mut E,
+        index: u32,
+        accepted: &Accepted,
+        segment: &Segment<'_>,
+    ) {
+        let connection = self.connections.at_mut(index);
+        if accepted.acked > 0 {
+            connection.send.acknowledge(&mut self.chunks, accepted.acked as usize);
+        }
+        self.pend(index);
+        if accepted.len > 0 {
+            let start = accepted.skip as usize;
+            let text = &segment.payload[start..start + accepted.len as usize];
+            self.take_text(events, index, accepted, text);
+        } else if !segment.payload.is_empty() && matches!(accepted.fin, Fin::Absent) {
+            // Nothing of it is new or fits: the peer is told where we are.
+            self.counters.drop(DropReason::Duplicate);
+            self.connections.at_mut(index).flags.set(Flag::AckNow);
+        }
+        if matches!(accepted.fin, Fin::Present) {
+            self.take_fin(index, accepted);
+        }
+        let connection = self.connections.at_mut(index);
+        if connection.flags.has(Flag::FinAhead) && connection.rcv_nxt == self.warm[index as usize].fin_at {
+            connection.flags.take(Flag::FinAhead);
+            self.finish_receive(index);
+        }
+    }
+
+    /// Text within the window.
+    #[inline]
+    fn take_text<E: Events<Self>>(&mut self, events: &mut E, index: u32, accepted: &Accepted, text: &[u8]) {
+        let connection = self.connections.at_mut(index);
+        if connection.sides.receive() == ReceiveSide::Finished {
+            // Octets after the FIN cannot be (RFC 9293 section 3.10.7.4, seventh step).
+            return self.counters.drop(DropReason::OutOfWindow);
+        }
+        if connection.flags.has(Flag::Closed) {
+            // Nobody will read them: RFC 1122 section 4.2.2.13 asks for RST.
+            return self.doom(index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
+        }
+        let can_show = connection.flags.has(Flag::Known);
+        if accepted.ahead == 0 && connection.receive.is_none() && can_show {
+            let Some(id) = self.connections.key_at(index) else { return };
+            if self.reading(id) == Reading::Open {
+                return self.show_in_place(events, index, text);
+            }
+        }
+        self.store(events, index, accepted.ahead, text);
+    }
+
+    /// Nothing waits: the application reads straight from the frame, and only what it leaves is copied.
+    #[inline]
+    fn show_in_place<E: Events<Self>>(&mut self, events: &mut E, index: u32, text: &[u8]) {
+        let Some(id) = self.connections.key_at(index) else { return };
+        let connection = self.connections.at_mut(index);
+        connection.rcv_nxt += text.len() as u32;
+        window::owe_ack(connection, &self.config.tcp, self.now);
+        let consumed = events.received(self, id, text).min(text.len());
+        self.counters.bytes_in_place += consumed as u64;
+        let rest = &text[consumed..];
+        if rest.is_empty() || self.reading(id) == Reading::Closed {
+            return;
+        }
+        let is_paused = self.reading(id) == Reading::Paused;
+        let connection = self.connections.at_mut(index);
+        match self.receive.append_in_order(&mut connection.receive, rest) {
+            Ok(_) => {
+                self.counters.bytes_copied_in += rest.len() as u64;
+                if is_paused {
+                    connection.flags.set(Flag::Unshown);
+                }
+            }
+            Err(_) => {
+                // It was acknowledged by what the application saw of it: it cannot be asked for again.
+                self.counters.drop(DropReason::ReceiveMemory);
+                self.doom(index, Doom { reason: CloseReason::OutOfMemory, farewell: Farewell::Reset });
+            }
+        }
+    }
+
+    /// Keeps the text at its place; what is in order by that is shown.
+    fn store<E: Events<Self>>(&mut self, events: &mut E, index: u32, ahead: u32, text: &[u8]) {
+        let connection = self.connections.at_mut(index);
+        let had_holes = self.receive.ranges(connection.receive.as_ref()).next().is_some();
+        let stored = match self.receive.insert(&mut connection.receive, ahead, text) {
+            Ok(stored) => stored,
+            Err(refusal) => {
+                // Not acknowledged: the peer sends it again.
+                debug_assert!(!matches!(refusal, Refusal::Taken | Refusal::Unread));
+                self.counters.drop(DropReason::ReceiveMemory);
+                connection.flags.set(Flag::AckNow);
+                return;
+            }
+        };
+        self.counters.bytes_copied_in += u64::from(stored.new_bytes);
+        if stored.new_bytes == 0 {
+            self.counters.drop(DropReason::Duplicate);
+        }
+        connection.rcv_nxt += stored.in_order;
+        if ahead > 0 || had_holes {
+            // RFC 5681 section 4.2: out of order, or a hole filled.
+            connection.flags.set(Flag::AckNow);
+        } else {
+            window::owe_ack(connection, &self.config.tcp, self.now);
+        }
+        if stored.in_order > 0 {
+            connection.flags.set(Flag::Unshown);
+            self.show_buffered(events, index);
+        }
+    }
+
+    /// Shows what waits in the receive buffer, if the application reads.
+    pub(super) fn show_buffered<E: Events<Self>>(&mut self, events: &mut E, index: u32) {
+        let Some(id) = self.connections.key_at(index) else { return };
+        let connection = self.connections.at(index);
+        if !connection.flags.has(Flag::Unshown) || !connection.flags.has(Flag::Known) {
+            return;
+        }
+        if self.reading(id) != Reading::Open {
+            return;
+        }
+        let connection = self.connections.at_mut(index);
+        connection.flags.take(Flag::Unshown);
+        let Some(buffer) = self.receive.take(connection.receive.as_ref()) else { return };
+        let consumed = events.received(self, id, &buffer);
+        self.receive.put(buffer);
+        let reading = self.reading(id);
+        let connection = self.connections.at_mut(index);
+        match reading {
+            Reading::Closed => self.receive.release(&mut connection.receive),
+            Reading::Paused | Reading::Open => {
+                self.receive.consume(&mut connection.receive, consumed as u32);
+                if reading == Reading::Paused && self.receive.buffered(connection.receive.as_ref()) > 0 {
+                    connection.flags.set(Flag::Unshown);
+                }
+            }
+        }
+    }
+
+    /// The segment ends the peer's stream, here or beyond a hole.
+    fn take_fin(&mut self, index: u32, accepted: &Accepted) {
+        let connection = self.connections.at_mut(index);
+        if connection.sides.receive() == ReceiveSide::Finished || connection.flags.has(Flag::FinAhead) {
+            connection.flags.set(Flag::AckNow);
+            return;
+        }
+        // Where it lay when the segment was judged; `rcv_nxt` may have moved over its text since.
+        let connection = self.connections.at_mut(index);
+        let fin_at = accepted.fin_at;
+        if connection.rcv_nxt == fin_at {
+            self.finish_receive(index);
+        } else if fin_at.is_after(connection.rcv_nxt) {
+            self.warm[index as usize].fin_at = fin_at;
+            connection.flags.set(Flag::FinAhead);
+            connection.flags.set(Flag::AckNow);
+        }
+    }
+
+    /// Everything before the FIN is here.
+    fn finish_receive(&mut self, index: u32) {
+        let connection = self.connections.at_mut(index);
+        connection.rcv_nxt += 1;
+        connection.sides.finish_receive();
+        connection.flags.set(Flag::AckNow);
+        if !connection.flags.has(Flag::Closed) {
+            connection.flags.set(Flag::EndUntold);
+        }
+        self.warm[index as usize].fin_wait_2_at = crate::tcp::tick::Tick::NONE;
+    }
+
+    /// Tells the application that the peer's stream has ended, once it has seen all of it.
+    pub(super) fn tell_end<E: Events<Self>>(&mut self, events: &mut E, index: u32) {
+        let Some(id) = self.connections.key_at(index) else { return };
+        let connection = self.connections.at_mut(index);
+        let flags = connection.flags;
+        if !flags.has(Flag::EndUntold) || flags.has(Flag::Unshown) || !flags.has(Flag::Known) {
+            return;
+        }
+        if self.reading(id) != Reading::Open {
+            return;
+        }
+        let connection = self.connections.at_mut(index);
+        connection.flags.take(Flag::EndUntold);
+        match self.receive.take(connection.receive.as_ref()) {
+            Some(buffer) => {
+                events.end_of_stream(self, id, &buffer);
+                self.receive.put(buffer);
+            }
+            None => events.end_of_stream(self, id, &[]),
+        }
+        let connection = self.connections.at_mut(index);
+        self.receive.release(&mut connection.receive);
+    }
+
+    /// Whether both streams have ended and the application knows.
+    pub(super) fn is_finished(&self, index: u32) -> bool {
+        let connection = self.connections.at(index);
+        matches!(connection.sides.state(), State::TimeWait | State::Closed)
+            && !connection.flags.has(Flag::EndUntold)
+    }
+
+    /// The connection is to be removed when it is served; the first reason counts.
+    pub(super) fn doom(&mut self, index: u32, doom: Doom) {
+        let connection = self.connections.at_mut(index);
+        if !connection.flags.has(Flag::Doomed) {
+            connection.flags.set(Flag::Doomed);
+            self.warm[index as usize].doom = Some(doom);
+            self.pend(index);
+        }
+    }
+}
+
+const fn reason_of(refused: Refused) -> DropReason {
+    match refused {
+        Refused::Paws => DropReason::Paws,
+        Refused::OutOfWindow | Refused::BlindReset => DropReason::OutOfWindow,
+        Refused::UnacceptableAck => DropReason::UnacceptableAck,
+        Refused::Syn => DropReason::UnexpectedSyn,
+        Refused::InexactReset => DropReason::InexactReset,
+        Refused::NoAck => DropReason::NoAck,
+    }
+}

@@ -1,0 +1,145 @@
+//! The connection tables of both families behind one look-up.
+
+use crate::base::OutOfMemory;
+use crate::table::{Entry, InsertError, Lookup, TableReader, TableWriter};
+use crate::wire::Tuple;
+use crate::wire::hash::TupleHasher;
+
+/// A tuple as the tables hold it, with its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hashed {
+    /// The hash, the same on all shards.
+    pub hash: u32,
+    words: Words,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words {
+    V4([u32; 3]),
+    V6([u32; 9]),
+}
+
+impl Hashed {
+    /// Hashes `tuple`.
+    #[inline]
+    pub fn of(tuple: &Tuple, hasher: &TupleHasher) -> Self {
+        match tuple.words_v4() {
+            Some(words) => Self::v4(words, hasher),
+            None => {
+                let words = tuple.words_v6();
+                Self { hash: hasher.v6(words) as u32, words: Words::V6(words) }
+            }
+        }
+    }
+
+    /// Hashes an IPv4 tuple that was read as words.
+    #[inline]
+    pub fn v4(words: [u32; 3], hasher: &TupleHasher) -> Self {
+        Self { hash: hasher.v4(words) as u32, words: Words::V4(words) }
+    }
+}
+
+/// Both tables, written by their shard.
+pub struct Tables {
+    v4: TableWriter<3>,
+    v6: TableWriter<9>,
+}
+
+impl Tables {
+    /// Room for `connections_max` entries of each family; memory is touched as it is used.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn new(connections_max: usize) -> Result<Self, OutOfMemory> {
+        Ok(Self { v4: TableWriter::new(connections_max)?, v6: TableWriter::new(connections_max)? })
+    }
+
+    /// The entry of a tuple.
+    #[inline]
+    pub fn find(&self, tuple: &Hashed) -> Option<Entry> {
+        match &tuple.words {
+            Words::V4(words) => self.v4.find(tuple.hash, words),
+            Words::V6(words) => self.v6.find(tuple.hash, words),
+        }
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// [`InsertError`]: full, or there is one already.
+    pub fn insert(&mut self, tuple: &Hashed, entry: Entry) -> Result<(), InsertError> {
+        match &tuple.words {
+            Words::V4(words) => self.v4.insert(tuple.hash, words, entry),
+            Words::V6(words) => self.v6.insert(tuple.hash, words, entry),
+        }
+    }
+
+    /// Changes what a tuple's entry says.
+    pub fn set_entry(&mut self, tuple: &Hashed, entry: Entry) {
+        match &tuple.words {
+            Words::V4(words) => self.v4.set_entry(tuple.hash, words, entry),
+            Words::V6(words) => self.v6.set_entry(tuple.hash, words, entry),
+        };
+    }
+
+    /// Removes a tuple's entry.
+    pub fn remove(&mut self, tuple: &Hashed) {
+        match &tuple.words {
+            Words::V4(words) => self.v4.remove(tuple.hash, words),
+            Words::V6(words) => self.v6.remove(tuple.hash, words),
+        };
+    }
+
+    /// Asks for the cache line in which a look-up will begin.
+    #[inline]
+    pub fn prefetch(&self, tuple: &Hashed) {
+        match &tuple.words {
+            Words::V4(_) => self.v4.prefetch(tuple.hash),
+            Words::V6(_) => self.v6.prefetch(tuple.hash),
+        }
+    }
+
+    /// Entries of both families.
+    pub fn len(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Readers of both, for other threads.
+    pub fn readers(&self) -> (TableReader<3>, TableReader<9>) {
+        (self.v4.reader(), self.v6.reader())
+    }
+
+    /// Where the arrays of both lie, for advice about huge pages.
+    pub fn address_ranges(&self) -> impl Iterator<Item = core::ops::Range<usize>> {
+        self.v4.address_ranges().into_iter().chain(self.v6.address_ranges())
+    }
+}
+
+/// Whether another shard owns a tuple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// Its table changed too fast to say: nothing irrevocable may be done.
+    Unsure,
+}
+
+/// Looks a tuple up in another shard's tables.
+pub fn look_up_published(v4: &TableReader<3>, v6: &TableReader<9>, tuple: &Hashed) -> Published {
+    let found = match &tuple.words {
+        Words::V4(words) => v4.find(tuple.hash, words),
+        Words::V6(words) => v6.find(tuple.hash, words),
+    };
+    match found {
+        Lookup::Found(_) => Published::Yes,
+        Lookup::Absent => Published::No,
+        Lookup::Uncertain => Published::Unsure,
+    }
+}

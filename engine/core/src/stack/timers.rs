@@ -1,0 +1,252 @@
+//! What expires: connections, handshakes, TIME_WAIT, neighbour requests.
+
+use crate::base::slab::Key;
+use crate::base::time::{Duration, Instant};
+use crate::port::Transmit;
+use crate::shard::{CloseReason, Events};
+use crate::tcp::connection::{Doom, Farewell};
+use crate::tcp::state::Flag;
+use crate::tcp::tick::Tick;
+use crate::tcp::timer::{self, Expired};
+use crate::wire::Address;
+
+use super::Stack;
+use super::neighbour::Probe;
+
+/// Timers taken from the wheel at once; their blocks are asked for together.
+const BATCH: usize = 32;
+/// Timers of one kind that fire in one turn at most; the rest goes on in the next.
+const FIRED_MAX: usize = 4096;
+
+impl Stack {
+    /// Fires what is due. Returns how many timers that were.
+    pub(super) fn expire<T: Transmit, E: Events<Self>>(&mut self, transmit: &mut T, events: &mut E) -> u32 {
+        let mut fired = self.expire_connections(events);
+        fired += self.expire_half_open(transmit);
+        fired += self.expire_syn_sent(transmit);
+        fired += self.expire_time_wait();
+        fired += self.expire_neighbours(transmit);
+        fired
+    }
+
+    /// When something expires next.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let time_wait = self.time_wait_queue.front().and_then(|key| self.time_wait.get(*key));
+        let candidates = [
+            self.wheel.next_expiry(),
+            self.half_open_wheel.next_expiry(),
+            self.syn_sent_wheel.next_expiry(),
+            self.neighbours.next_probe(),
+            time_wait.map(|record| record.expires_at.instant(self.now)),
+        ];
+        candidates.into_iter().flatten().min()
+    }
+
+    fn expire_connections<E: Events<Self>>(&mut self, events: &mut E) -> u32 {
+        let mut fired = 0;
+        let mut batch = [0; BATCH];
+        while fired < FIRED_MAX {
+            let count = self.wheel.expire(self.now, &mut batch);
+            for &index in &batch[..count] {
+                self.connections.prefetch(index);
+            }
+            for &index in &batch[..count] {
+                self.expire_connection(events, index);
+            }
+            fired += count;
+            if count < BATCH {
+                break;
+            }
+        }
+        fired as u32
+    }
+
+    fn expire_connection<E: Events<Self>>(&mut self, events: &mut E, index: u32) {
+        let Some(id) = self.connections.key_at(index) else { return };
+        let connection = self.connections.at_mut(index);
+        connection.armed_at = Tick::NONE;
+        let warm = &mut self.warm[index as usize];
+        let timer_due = warm.timer_at.is_some_and(|at| at <= self.now);
+        if timer_due {
+            warm.timer_at = None;
+        }
+        let had_backoff = connection.backoff;
+        let expired =
+            timer::handle_timeout(connection, warm, &mut self.recoveries, &self.config.tcp, self.now);
+        self.counters.timeouts += u64::from(connection.backoff > had_backoff);
+        match expired {
+            Expired::Nothing => {}
+            Expired::Output => self.pend(index),
+            Expired::TimedOut | Expired::FinWait2 => {
+                let reason = match expired {
+                    Expired::FinWait2 => CloseReason::Finished,
+                    Expired::TimedOut | Expired::Nothing | Expired::Output => CloseReason::TimedOut,
+                };
+                self.doom(index, Doom { reason, farewell: Farewell::Silence });
+            }
+        }
+        if timer_due && self.connections.at(index).flags.has(Flag::Known) {
+            events.timer(self, id);
+            self.pend(index);
+        }
+        self.arm_again(index);
+    }
+
+    /// The wheel looked too early, or there are other deadlines.
+    fn arm_again(&mut self, index: u32) {
+        let warm = &self.warm[index as usize];
+        let mut due = timer::deadline(self.connections.at(index), warm);
+        if let Some(at) = warm.timer_at {
+            due = due.earliest(self.timer_tick(at));
+        }
+        if due.is_set() {
+            self.arm(index, due);
+        }
+    }
+
+    fn expire_half_open<T: Transmit>(&mut self, transmit: &mut T) -> u32 {
+        let mut fired = 0;
+        let mut batch = [0; BATCH];
+        while fired < FIRED_MAX {
+            let count = self.half_open_wheel.expire(self.now, &mut batch);
+            for &index in &batch[..count] {
+                if let Some(key) = self.half_open.key_at(index) {
+                    self.retry_syn_ack(transmit, key);
+                }
+            }
+            fired += count;
+            if count < BATCH {
+                break;
+            }
+        }
+        fired as u32
+    }
+
+    fn retry_syn_ack<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
+        let Some(record) = self.half_open.get_mut(key) else { return };
+        if !record.retransmit_at.is_due(self.now) {
+            let at = record.retransmit_at.instant(self.now);
+            return self.half_open_wheel.arm(key.index, at);
+        }
+        if record.retries >= self.config.tcp.tcp_synack_retries {
+            self.counters.half_open_expired += 1;
+            return self.remove_half_open(key);
+        }
+        record.retries += 1;
+        self.counters.retransmits += 1;
+        self.send_syn_ack(transmit, key);
+    }
+
+    fn expire_syn_sent<T: Transmit>(&mut self, transmit: &mut T) -> u32 {
+        let mut fired = 0;
+        let mut batch = [0; BATCH];
+        while fired < FIRED_MAX {
+            let count = self.syn_sent_wheel.expire(self.now, &mut batch);
+            for &index in &batch[..count] {
+                if let Some(key) = self.syn_sent.key_at(index) {
+                    self.retry_syn(transmit, key);
+                }
+            }
+            fired += count;
+            if count < BATCH {
+                break;
+            }
+        }
+        fired as u32
+    }
+
+    /// The SYN's first time, its next time, or the end (RFC 6298 section 5, RFC 9293 section 3.8.3).
+    fn retry_syn<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
+        let tcp = &self.config.tcp;
+        let Some(record) = self.syn_sent.get_mut(key) else { return };
+        let timed_out = record.timeout_at.is_some_and(|at| at <= self.now);
+        let is_due = record.retransmit_at.is_due(self.now);
+        if timed_out || (is_due && record.retries > tcp.tcp_syn_retries) {
+            return self.fail_open(key, CloseReason::TimedOut);
+        }
+        if is_due {
+            let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << record.retries.min(16));
+            record.retransmit_at = Tick::at(self.now + timeout);
+            record.retries += 1;
+        }
+        let mut at = record.retransmit_at.instant(self.now);
+        if let Some(timeout_at) = record.timeout_at {
+            at = at.min(timeout_at);
+        }
+        self.syn_sent_wheel.arm(key.index, at);
+        if is_due {
+            self.send_syn(transmit, key);
+        }
+    }
+
+    fn expire_time_wait(&mut self) -> u32 {
+        let mut fired = 0;
+        while let Some(key) = self.time_wait_queue.front().copied() {
+            let Some(record) = self.time_wait.get(key) else {
+                self.time_wait_queue.pop_front();
+                continue;
+            };
+            if record.expires_at.is_due(self.now) {
+                self.end_time_wait(key);
+                fired += 1;
+                continue;
+            }
+            if !self.has_restarted(key) {
+                break;
+            }
+            // Its clock was started again meanwhile: it is among the last now.
+            self.time_wait_queue.pop_front();
+            self.time_wait_queue.push_back(key);
+        }
+        fired
+    }
+
+    /// Whether a record in front of the queue expires after the one behind it.
+    fn has_restarted(&self, key: Key) -> bool {
+        let mut next = self.time_wait_queue.iter().skip(1).filter_map(|k| self.time_wait.get(*k));
+        match (self.time_wait.get(key), next.next()) {
+            (Some(this), Some(next)) => {
+                this.expires_at != next.expires_at
+                    && this.expires_at.earliest(next.expires_at) == next.expires_at
+            }
+            (_, _) => false,
+        }
+    }
+
+    fn expire_neighbours<T: Transmit>(&mut self, transmit: &mut T) -> u32 {
+        let mut fired = 0;
+        while let Some(probe) = self.neighbours.poll_probe(self.now) {
+            fired += 1;
+            match probe {
+                Probe::Ask(address) => self.ask_neighbour(transmit, address),
+                Probe::Failed(neighbour) => self.neighbour_failed(neighbour),
+            }
+        }
+        fired
+    }
+
+    /// What waits for a silent neighbour has failed (s05).
+    fn neighbour_failed(&mut self, neighbour: u16) {
+        let waits = |key: &Key| self.syn_sent.get(*key).is_some_and(|r| r.neighbour == neighbour);
+        let failed: alloc::vec::Vec<Key> = self.syn_sent.keys().filter(waits).collect();
+        for key in failed {
+            self.fail_open(key, CloseReason::HostUnreachable);
+        }
+    }
+
+    /// The neighbour at `address` is known now: SYNs that waited for it leave.
+    pub(super) fn neighbour_known<T: Transmit>(&mut self, transmit: &mut T, address: Address) {
+        if self.syn_sent.is_empty() {
+            return;
+        }
+        let waits = |key: &Key| {
+            // One whose time has not come yet leaves with this turn's timers.
+            let record = self.syn_sent.get(*key).filter(|record| record.retries > 0);
+            record.is_some_and(|record| self.next_hop(record.tuple.remote) == address)
+        };
+        let waiting: alloc::vec::Vec<Key> = self.syn_sent.keys().filter(waits).collect();
+        for key in waiting {
+            self.send_syn(transmit, key);
+        }
+    }
+}

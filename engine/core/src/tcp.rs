@@ -1,0 +1,31 @@
+//! One connection as a state machine: numbers move here, and verdicts say what the stack is to do.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`seq`], [`tick`], [`segment`] | sequence numbers, deadlines, received segments |
+//! | [`config`] | the knobs under their Linux names |
+//! | [`state`], [`connection`] | how far each side is closed; the hot and the warm block |
+//! | [`handshake`], [`isn`] | opening |
+//! | [`input`] | a segment for a synchronized connection |
+//! | [`output`], [`window`] | what may be sent next; what is advertised and acknowledged |
+//! | [`timer`], [`rtt`] | what expires and when |
+//! | [`recovery`], [`scoreboard`], [`congestion`] | what is lost, and how much may be in flight |
+//! | [`time_wait`] | what is left afterwards |
+
+pub mod config;
+pub mod congestion;
+pub mod connection;
+pub mod handshake;
+pub mod input;
+pub mod isn;
+pub mod output;
+pub mod recovery;
+pub mod rtt;
+pub mod scoreboard;
+pub mod segment;
+pub mod seq;
+pub mod state;
+pub mod tick;
+pub mod time_wait;
+pub mod timer;
+pub mod window;

@@ -1,0 +1,95 @@
+//! The knobs of TCP under their Linux names, with their defaults and bounds.
+
+/// TCP's settings for one stack. Names are those of Linux's sysctls and socket options where there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+// Linux's switches are 0 and 1.
+#[allow(clippy::struct_excessive_bools)]
+pub struct TcpConfig {
+    /// Timeout before the first round-trip sample, µs (RFC 6298 section 2.1).
+    pub tcp_rto_initial_us: u32,
+    /// Floor of the deviation's part of the timeout, µs.
+    pub tcp_rto_min_us: u32,
+    /// Ceiling of the timeout, µs (RFC 6298 section 2.5: at least 60 s).
+    pub tcp_rto_max_us: u32,
+    /// How long an ACK may wait for company, µs (RFC 9293 section 3.8.6.3: at most 500 ms).
+    pub tcp_delack_us: u32,
+    /// How often a SYN is sent again.
+    pub tcp_syn_retries: u8,
+    /// How often a SYN+ACK is sent again.
+    pub tcp_synack_retries: u8,
+    /// How many timeouts in a row end an established connection.
+    pub tcp_retries2: u8,
+    /// How many timeouts in a row end a connection that the application has closed.
+    pub tcp_orphan_retries: u8,
+    /// How long a closed connection waits in FIN_WAIT_2, ms.
+    pub tcp_fin_timeout_ms: u32,
+    /// How long TIME_WAIT lasts: 2 MSL, ms (RFC 9293 section 3.4.2).
+    pub tcp_time_wait_ms: u32,
+    /// Whether RST is ignored in TIME_WAIT (RFC 1337).
+    pub tcp_rfc1337: bool,
+    /// Half-open connections of one listener and shard at most.
+    pub tcp_max_syn_backlog: u32,
+    /// Connections that wait to be accepted at most, whatever the listener asks for.
+    pub somaxconn: u32,
+    /// Whether a full accept queue answers RST instead of silence.
+    pub tcp_abort_on_overflow: bool,
+    /// Whether window scaling is offered (RFC 7323).
+    pub tcp_window_scaling: bool,
+    /// Whether timestamps are offered (RFC 7323).
+    pub tcp_timestamps: bool,
+    /// Whether SACK is offered (RFC 2018).
+    pub tcp_sack: bool,
+    /// Receive buffer of a connection, bytes (`SO_RCVBUF`).
+    pub receive_buffer: u32,
+    /// Send buffer of a connection, bytes (`SO_SNDBUF`).
+    pub send_buffer: u32,
+    /// Initial congestion window, segments (RFC 6928).
+    pub initial_window: u8,
+    /// Whether small segments leave at once (`TCP_NODELAY`).
+    pub tcp_nodelay: bool,
+    /// Smallest payload per segment that a peer can make us use, bytes (`tcp_min_snd_mss`).
+    pub tcp_min_snd_mss: u16,
+    /// Challenge ACKs of the whole shard in a second at most (RFC 5961 section 7).
+    pub tcp_challenge_ack_limit: u32,
+}
+
+impl Default for TcpConfig {
+    fn default() -> Self {
+        Self {
+            tcp_rto_initial_us: 1_000_000,
+            tcp_rto_min_us: 200_000,
+            tcp_rto_max_us: 120_000_000,
+            tcp_delack_us: 40_000,
+            tcp_syn_retries: 6,
+            tcp_synack_retries: 5,
+            tcp_retries2: 15,
+            tcp_orphan_retries: 8,
+            tcp_fin_timeout_ms: 60_000,
+            tcp_time_wait_ms: 60_000,
+            tcp_rfc1337: true,
+            tcp_max_syn_backlog: 4096,
+            somaxconn: 4096,
+            tcp_abort_on_overflow: false,
+            tcp_window_scaling: true,
+            tcp_timestamps: true,
+            tcp_sack: true,
+            receive_buffer: 256 << 10,
+            send_buffer: 256 << 10,
+            initial_window: 10,
+            tcp_nodelay: true,
+            tcp_min_snd_mss: 48,
+            tcp_challenge_ack_limit: 1000,
+        }
+    }
+}
+
+impl TcpConfig {
+    /// The window scale that lets the receive buffer be advertised whole (RFC 7323 section 2.3: at most 14).
+    pub fn window_scale(&self) -> u8 {
+        let mut scale = 0;
+        while scale < 14 && self.receive_buffer >> scale > 0xffff {
+            scale += 1;
+        }
+        scale
+    }
+}

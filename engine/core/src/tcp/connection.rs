@@ -1,0 +1,329 @@
+//! One synchronized connection: the hot block of the in-order path and the warm block beside it.
+
+use crate::base::slab::Slotted;
+use crate::base::time::{Duration, Instant};
+use crate::buffer::{ReceiveBufferId, SendQueue};
+use crate::shard::CloseReason;
+use crate::wire::Address;
+
+use super::config::TcpConfig;
+use super::rtt::RoundTrip;
+use super::seq::SequenceNumber;
+use super::state::{Flag, Flags, Sides};
+use super::tick::Tick;
+
+/// Both window scales of a connection (RFC 7323 section 2.2), 0 to 14 each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Scales(u8);
+
+impl Scales {
+    /// `send` for windows that the peer advertises, `receive` for ours; values above 14 count as 14.
+    pub fn new(send: u8, receive: u8) -> Self {
+        Self(send.min(14) << 4 | receive.min(14))
+    }
+
+    /// The shift of windows that the peer advertises.
+    #[inline]
+    pub const fn send(self) -> u8 {
+        self.0 >> 4
+    }
+
+    /// The shift of windows that we advertise.
+    #[inline]
+    pub const fn receive(self) -> u8 {
+        self.0 & 15
+    }
+}
+
+/// What the in-order path touches of a connection: two cache lines.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Connection {
+    generation: u32,
+    /// Next connection with something to do; meaningful while [`Flag::Pending`] is set.
+    pub pending_next: u32,
+    /// Next octet expected.
+    pub rcv_nxt: SequenceNumber,
+    /// Right edge of the window as last advertised; it never moves left.
+    pub rcv_adv: SequenceNumber,
+    /// The last acknowledgement sent (`Last.ACK.sent` of RFC 7323).
+    pub last_ack_sent: SequenceNumber,
+    /// The timestamp to echo (`TS.Recent`).
+    pub ts_recent: u32,
+    /// Added to the clock for our timestamps; differs for each connection.
+    pub ts_offset: u32,
+    /// Oldest octet not acknowledged.
+    pub snd_una: SequenceNumber,
+    /// Next octet to send for the first time; never moves back.
+    pub snd_nxt: SequenceNumber,
+    /// The peer's window in octets, unscaled.
+    pub snd_wnd: u32,
+    /// Sequence number of the segment that last updated the window.
+    pub snd_wl1: SequenceNumber,
+    /// Congestion window in octets.
+    pub cwnd: u32,
+    /// Retransmission timeout without back-off, µs.
+    pub rto_us: u32,
+    /// Payload octets of a full segment.
+    pub mss: u16,
+    /// What is pending and what was agreed.
+    pub flags: Flags,
+    /// How far each direction is closed.
+    pub sides: Sides,
+    /// Window scales.
+    pub scales: Scales,
+    /// Duplicate ACKs in a row, as long as nothing is known by SACK.
+    pub dup_acks: u8,
+    /// Timeouts in a row.
+    pub backoff: u8,
+    /// Octets from `snd_una` on.
+    pub send: SendQueue,
+    /// Unread and out-of-order octets, while there are any.
+    pub receive: Option<ReceiveBufferId>,
+    /// When the retransmission or persist timer expires.
+    pub retransmit_at: Tick,
+    /// When a delayed ACK is due.
+    pub delayed_ack_at: Tick,
+    /// When the wheel looks at this connection next; none: it is not in the wheel.
+    pub armed_at: Tick,
+    /// End of the segment whose round trip is being timed, while [`Flag::Timing`] is set.
+    pub rtt_seq: SequenceNumber,
+    /// When it was sent, µs, wrapping.
+    pub rtt_sent_us: u32,
+    /// Index of the next hop in the neighbour cache.
+    pub neighbour: u16,
+    /// Index of our address.
+    pub local: u8,
+    /// Reserved for options of the in-order path.
+    _reserved: u8,
+    /// Our port.
+    pub local_port: u16,
+    /// The peer's port.
+    pub remote_port: u16,
+    /// The peer's address when it is an IPv4 one; otherwise it is in the warm block.
+    pub remote_v4: [u8; 4],
+}
+
+const _: () = assert!(size_of::<Connection>() == 128, "the hot block is two cache lines");
+const _: () =
+    assert!(core::mem::offset_of!(Connection, send) < 64, "the send queue begins in the first line");
+
+impl Slotted for Connection {
+    #[inline]
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    #[inline]
+    fn set_generation(&mut self, generation: u32) {
+        self.generation = generation;
+    }
+}
+
+/// What a connection needs beyond the in-order path.
+#[derive(Debug)]
+pub struct Warm {
+    /// The peer's address.
+    pub remote: Address,
+    /// Slow start threshold in octets.
+    pub ssthresh: u32,
+    /// Octets acknowledged since the window last grew in congestion avoidance.
+    pub bytes_acked: u32,
+    /// Largest window that the peer ever advertised, octets.
+    pub snd_wnd_max: u32,
+    /// The round-trip estimator.
+    pub round_trip: RoundTrip,
+    /// When `ts_recent` was set, seconds.
+    pub ts_recent_at: u32,
+    /// What was acknowledged when the last recovery ended (RFC 6582 `recover`).
+    pub recover: SequenceNumber,
+    /// Index of the loss recovery's state and 1, while there is one.
+    pub recovery: Option<core::num::NonZeroU32>,
+    /// Where the peer's FIN lies, when it came ahead of missing octets ([`Flag::FinAhead`]).
+    pub fin_at: SequenceNumber,
+    /// When FIN_WAIT_2 ends for a connection that the application has closed.
+    pub fin_wait_2_at: Tick,
+    /// Zero-window probes in a row without an answer.
+    pub probes: u8,
+    /// Index of the listener it came by, or none for one that we opened.
+    pub listener: Option<u8>,
+    /// The application's timer.
+    pub timer_at: Option<Instant>,
+    /// The connection's hash in the connection table.
+    pub hash: u32,
+    /// Why it is gone, once [`Flag::Doomed`] is set.
+    pub doom: Option<Doom>,
+}
+
+/// How a connection ends other than by two FINs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doom {
+    /// What the application is told.
+    pub reason: CloseReason,
+    /// Whether the peer is told.
+    pub farewell: Farewell,
+}
+
+/// Whether RST is sent for a connection that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// It is.
+    Reset,
+    /// The peer knows, or nobody is there.
+    Silence,
+}
+
+const _: () = assert!(size_of::<Warm>() <= 96, "the warm block has a budget, too");
+
+/// What a handshake has agreed on, whoever began it.
+#[derive(Clone, Copy, Debug)]
+pub struct Agreement {
+    /// Next octet expected.
+    pub rcv_nxt: SequenceNumber,
+    /// Next octet to send; all before it is acknowledged.
+    pub snd_nxt: SequenceNumber,
+    /// The peer's window, unscaled octets.
+    pub snd_wnd: u32,
+    /// The right edge advertised so far.
+    pub rcv_adv: SequenceNumber,
+    /// Payload octets of a full segment.
+    pub mss: u16,
+    /// Window scales.
+    pub scales: Scales,
+    /// Timestamps and SACK, as far as both ends do them.
+    pub flags: Flags,
+    /// The peer's last timestamp.
+    pub ts_recent: u32,
+    /// Offset of our timestamps.
+    pub ts_offset: u32,
+    /// Round trip of the handshake, µs; `None` when it was sent more than once.
+    pub rtt_us: Option<u32>,
+}
+
+/// Which ends a connection joins.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// Index of our address.
+    pub local: u8,
+    /// Our port.
+    pub local_port: u16,
+    /// The peer's address.
+    pub remote: Address,
+    /// The peer's port.
+    pub remote_port: u16,
+    /// Index of the next hop in the neighbour cache.
+    pub neighbour: u16,
+    /// Hash of the tuple in the connection table.
+    pub hash: u32,
+}
+
+/// The timeout that data begin with when a SYN or SYN+ACK was sent more than once (RFC 6298 section 5.7).
+const RTO_AFTER_SYN_TIMEOUT_US: u32 = 3_000_000;
+
+/// A new synchronized connection, both sides open.
+pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Instant) -> (Connection, Warm) {
+    let mut round_trip = RoundTrip::default();
+    if let Some(rtt_us) = agreed.rtt_us {
+        round_trip.sample(rtt_us);
+    }
+    let mut flags = agreed.flags;
+    if config.tcp_nodelay {
+        flags.set(Flag::NoDelay);
+    }
+    let connection = Connection {
+        generation: 0,
+        pending_next: 0,
+        rcv_nxt: agreed.rcv_nxt,
+        rcv_adv: agreed.rcv_adv,
+        last_ack_sent: agreed.rcv_nxt,
+        ts_recent: agreed.ts_recent,
+        ts_offset: agreed.ts_offset,
+        snd_una: agreed.snd_nxt,
+        snd_nxt: agreed.snd_nxt,
+        snd_wnd: agreed.snd_wnd,
+        snd_wl1: agreed.rcv_nxt - 1,
+        cwnd: u32::from(config.initial_window) * u32::from(agreed.mss),
+        // RFC 6298 section 5.7: after a SYN timed out, at least 3 s.
+        rto_us: match agreed.rtt_us {
+            Some(_) => round_trip.rto_us(config),
+            None => round_trip.rto_us(config).max(RTO_AFTER_SYN_TIMEOUT_US),
+        },
+        mss: agreed.mss,
+        flags,
+        sides: Sides::OPEN,
+        scales: agreed.scales,
+        dup_acks: 0,
+        backoff: 0,
+        send: SendQueue::default(),
+        receive: None,
+        retransmit_at: Tick::NONE,
+        delayed_ack_at: Tick::NONE,
+        armed_at: Tick::NONE,
+        rtt_seq: agreed.snd_nxt,
+        rtt_sent_us: 0,
+        neighbour: ends.neighbour,
+        local: ends.local,
+        _reserved: 0,
+        local_port: ends.local_port,
+        remote_port: ends.remote_port,
+        remote_v4: ends.remote.as_v4().unwrap_or_default(),
+    };
+    let warm = Warm {
+        remote: ends.remote,
+        ssthresh: u32::MAX,
+        bytes_acked: 0,
+        snd_wnd_max: agreed.snd_wnd,
+        round_trip,
+        ts_recent_at: seconds(now),
+        recover: agreed.snd_nxt - 1,
+        recovery: None,
+        fin_at: SequenceNumber::default(),
+        fin_wait_2_at: Tick::NONE,
+        probes: 0,
+        listener: None,
+        timer_at: None,
+        hash: ends.hash,
+        doom: None,
+    };
+    (connection, warm)
+}
+
+impl Connection {
+    /// Octets sent and not acknowledged, FIN included.
+    #[inline]
+    pub const fn flight(&self) -> u32 {
+        self.snd_nxt.since(self.snd_una)
+    }
+
+    /// The sequence number after the last octet queued; FIN, if there is one, stands there.
+    #[inline]
+    pub fn data_end(&self) -> SequenceNumber {
+        self.snd_una + self.send.len() as u32
+    }
+
+    /// Octets queued and never sent; FIN does not count.
+    #[inline]
+    pub fn unsent(&self) -> u32 {
+        let sent = self.flight();
+        (self.send.len() as u32).saturating_sub(sent)
+    }
+
+    /// The timestamp to send at `now`: a 1 kHz clock (RFC 7323 section 5.4) plus the connection's offset.
+    #[inline]
+    pub const fn timestamp(&self, now: Instant) -> u32 {
+        (now.as_millis() as u32).wrapping_add(self.ts_offset)
+    }
+
+    /// Starts the retransmission timer over, with the back-off there is (RFC 6298 section 5).
+    #[inline]
+    pub fn start_retransmit_timer(&mut self, now: Instant, config: &TcpConfig) {
+        let rto_us = u64::from(self.rto_us) << self.backoff.min(31);
+        let rto_us = rto_us.min(u64::from(config.tcp_rto_max_us));
+        self.retransmit_at = Tick::at(now + Duration::from_micros(rto_us));
+    }
+}
+
+/// A clock in whole seconds for ages of days.
+pub const fn seconds(now: Instant) -> u32 {
+    (now.as_nanos() / 1_000_000_000) as u32
+}

@@ -1,0 +1,81 @@
+//! Round-trip time and the retransmission timeout (RFC 6298).
+
+use super::config::TcpConfig;
+
+/// What is known of the path's round-trip time, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoundTrip {
+    /// Smoothed round-trip time, scaled by 8; 0: no sample yet.
+    srtt_8: u32,
+    /// Its mean deviation, scaled by 4.
+    rttvar_4: u32,
+}
+
+impl RoundTrip {
+    /// Takes one sample (RFC 6298 sections 2.2 and 2.3, alpha 1/8, beta 1/4).
+    pub fn sample(&mut self, rtt_us: u32) {
+        let rtt = rtt_us.clamp(1, 1 << 27);
+        if self.srtt_8 == 0 {
+            self.srtt_8 = rtt << 3;
+            self.rttvar_4 = rtt << 1;
+        } else {
+            let error = rtt as i32 - (self.srtt_8 >> 3) as i32;
+            self.rttvar_4 = self.rttvar_4 - (self.rttvar_4 >> 2) + error.unsigned_abs();
+            self.srtt_8 = (self.srtt_8 as i32 + error).max(1) as u32;
+        }
+    }
+
+    /// The smoothed round-trip time in microseconds; 0: not known yet.
+    pub const fn srtt_us(&self) -> u32 {
+        self.srtt_8 >> 3
+    }
+
+    /// The mean deviation in microseconds.
+    pub const fn rttvar_us(&self) -> u32 {
+        self.rttvar_4 >> 2
+    }
+
+    /// The timeout without back-off, in microseconds: SRTT + max(4 RTTVAR, `tcp_rto_min_us`), as Linux
+    /// bounds the deviation's part, or the initial timeout (RFC 6298 section 2.1).
+    pub fn rto_us(&self, config: &TcpConfig) -> u32 {
+        if self.srtt_8 == 0 {
+            config.tcp_rto_initial_us
+        } else {
+            (self.srtt_us() + self.rttvar_4.max(config.tcp_rto_min_us)).min(config.tcp_rto_max_us)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_sample_sets_srtt_and_half_of_it_as_deviation() {
+        let mut rtt = RoundTrip::default();
+        let config = TcpConfig::default();
+        assert_eq!(rtt.rto_us(&config), 1_000_000);
+        rtt.sample(100_000);
+        assert_eq!((rtt.srtt_us(), rtt.rttvar_us()), (100_000, 50_000));
+        assert_eq!(rtt.rto_us(&config), 300_000);
+    }
+
+    #[test]
+    fn steady_samples_shrink_the_deviation_to_the_floor() {
+        let mut rtt = RoundTrip::default();
+        for _ in 0..200 {
+            rtt.sample(1_000);
+        }
+        assert_eq!(rtt.srtt_us(), 1_000);
+        assert_eq!(rtt.rto_us(&TcpConfig::default()), 201_000);
+    }
+
+    #[test]
+    fn extremes_neither_wrap_nor_pass_the_maximum() {
+        let mut rtt = RoundTrip::default();
+        for sample in [u32::MAX, 0, u32::MAX, 0, 1] {
+            rtt.sample(sample);
+            assert!(rtt.rto_us(&TcpConfig::default()) <= 120_000_000);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! A received segment, its header read and its checksum verified.
+
+use crate::wire::tcp::{Flags as Control, Timestamps};
+
+use super::seq::SequenceNumber;
+
+/// One received segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// First octet's sequence number.
+    pub seq: SequenceNumber,
+    /// Acknowledgment number; meaningful with ACK.
+    pub ack: SequenceNumber,
+    /// The window field, unscaled.
+    pub window: u16,
+    /// Control bits.
+    pub control: Control,
+    /// The timestamps option.
+    pub timestamps: Option<Timestamps>,
+    /// All options as they came.
+    pub options: &'a [u8],
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+impl Segment<'_> {
+    /// Sequence numbers that the segment takes, SYN and FIN included (SEG.LEN).
+    #[inline]
+    pub fn len(&self) -> u32 {
+        self.payload.len() as u32
+            + u32::from(self.control.intersects(Control::SYN))
+            + u32::from(self.control.intersects(Control::FIN))
+    }
+
+    /// The sequence number after the last that it takes.
+    #[inline]
+    pub fn end(&self) -> SequenceNumber {
+        self.seq + self.len()
+    }
+}

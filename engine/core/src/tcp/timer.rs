@@ -1,0 +1,99 @@
+//! A connection's timers: retransmission, persist, delayed ACK, FIN_WAIT_2.
+
+use crate::base::time::Instant;
+
+use super::config::TcpConfig;
+use super::connection::{Connection, Warm};
+use super::input::{RecoveryPool, recovery};
+use super::state::Flag;
+use super::tick::Tick;
+
+/// What has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Nothing yet: look again at [`deadline`].
+    Nothing,
+    /// Something is to be sent now.
+    Output,
+    /// The peer has not answered for too long.
+    TimedOut,
+    /// FIN_WAIT_2 has lasted long enough.
+    FinWait2,
+}
+
+/// The earliest of the connection's deadlines, the application's apart.
+#[inline]
+pub fn deadline(connection: &Connection, warm: &Warm) -> Tick {
+    connection.retransmit_at.earliest(connection.delayed_ack_at).earliest(warm.fin_wait_2_at)
+}
+
+/// The wheel has reached this connection.
+pub fn handle_timeout(
+    connection: &mut Connection,
+    warm: &mut Warm,
+    pool: &mut RecoveryPool,
+    config: &TcpConfig,
+    now: Instant,
+) -> Expired {
+    if warm.fin_wait_2_at.is_due(now) {
+        return Expired::FinWait2;
+    }
+    let mut expired = Expired::Nothing;
+    if connection.delayed_ack_at.is_due(now) {
+        connection.delayed_ack_at = Tick::NONE;
+        connection.flags.set(Flag::AckNow);
+        expired = Expired::Output;
+    }
+    if connection.retransmit_at.is_due(now) {
+        connection.retransmit_at = Tick::NONE;
+        expired = if connection.flight() > 0 {
+            retransmit(connection, warm, pool, config, now)
+        } else if connection.unsent() > 0 {
+            probe(connection, warm, config, now)
+        } else {
+            expired
+        };
+    }
+    expired
+}
+
+/// Timeouts in a row that end a connection.
+fn retries_max(connection: &Connection, config: &TcpConfig) -> u8 {
+    if connection.flags.has(Flag::Closed) { config.tcp_orphan_retries } else { config.tcp_retries2 }
+}
+
+/// RFC 6298 section 5.4 to 5.6.
+fn retransmit(
+    connection: &mut Connection,
+    warm: &mut Warm,
+    pool: &mut RecoveryPool,
+    config: &TcpConfig,
+    now: Instant,
+) -> Expired {
+    if connection.backoff >= retries_max(connection, config) {
+        return Expired::TimedOut;
+    }
+    connection.backoff += 1;
+    connection.flags.take(Flag::Timing);
+    connection.start_retransmit_timer(now, config);
+    match recovery(connection, warm, pool) {
+        Some(recovery) => {
+            recovery.enter_loss(connection, warm);
+            Expired::Output
+        }
+        // Every recovery record is in use: the next timeout tries again.
+        None => Expired::Nothing,
+    }
+}
+
+/// The peer's window is closed: ask (RFC 9293 section 3.8.6.1). Answers keep the connection alive for ever.
+fn probe(connection: &mut Connection, warm: &mut Warm, config: &TcpConfig, now: Instant) -> Expired {
+    if warm.probes >= retries_max(connection, config) {
+        return Expired::TimedOut;
+    }
+    warm.probes += 1;
+    connection.backoff = connection.backoff.saturating_add(1);
+    connection.flags.set(Flag::Probe);
+    connection.start_retransmit_timer(now, config);
+    Expired::Output
+}
