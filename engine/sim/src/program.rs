@@ -138,7 +138,7 @@ impl Session {
                 self.stage = Stage::Done;
                 host.abort(id);
             }
-            (Stage::Talking, Ending::Shutdown) if all_sent => {
+            (Stage::Talking, Ending::Shutdown | Ending::AbortAt(_)) if all_sent => {
                 self.stage = Stage::Listening;
                 host.shutdown(id);
             }
@@ -146,7 +146,7 @@ impl Session {
                 self.stage = Stage::Done;
                 host.close(id);
             }
-            (Stage::Talking, Ending::Follow | Ending::AbortAt(_)) if all_sent && self.end == End::Seen => {
+            (Stage::Talking, Ending::Follow) if all_sent && self.end == End::Seen => {
                 self.stage = Stage::Done;
                 host.close(id);
             }

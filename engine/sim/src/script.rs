@@ -5,6 +5,9 @@ use bywash_core::base::time::{Duration, Instant};
 
 use crate::stream::Stream;
 
+/// Octets of a message at most: half of the smallest receive buffer, or a message could never be whole.
+const MESSAGE_MAX: u64 = 1024;
+
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
@@ -115,7 +118,7 @@ pub enum Ending {
     Close,
     /// It closes when the peer's stream has ended and all is sent.
     Follow,
-    /// It aborts once it has sent and received so many octets.
+    /// It aborts once it has sent and received so many octets; until then it does as [`Ending::Shutdown`] does.
     AbortAt(u64),
 }
 
@@ -180,7 +183,7 @@ impl Script {
         for part in &mut parts {
             part.reading = match (random.below(3), part.gate, part.ending) {
                 (0, Gate::Rounds { .. }, _) | (0, _, Ending::Close) | (1, _, _) => Reading::Eager,
-                (0, _, _) => Reading::Messages(1 + random.below(3000) as usize),
+                (0, _, _) => Reading::Messages(1 + random.below(MESSAGE_MAX) as usize),
                 (_, _, _) => Reading::Pausing {
                     after: 1 + random.below(1 + size / 4),
                     pause: Duration::from_micros(random.below(200_000)),
@@ -189,7 +192,7 @@ impl Script {
         }
         if random.chance_in(1, 10) {
             let side = random.below(2) as usize;
-            parts[side].ending = Ending::AbortAt(random.below(there + back + 1));
+            parts[side].ending = Ending::AbortAt(random.below(parts[0].total + parts[1].total + 1));
         }
         parts
     }

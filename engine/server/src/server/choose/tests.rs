@@ -34,10 +34,7 @@ fn auto_says_why_not_the_better_one() {
         Choice::Mio(Place::Host, why) => why,
         other => panic!("{other:?}"),
     };
-    assert_eq!(
-        without(&Config::default(), &unprivileged()),
-        "AF_XDP needs root or CAP_NET_ADMIN, CAP_BPF"
-    );
+    assert_eq!(without(&Config::default(), &unprivileged()), "AF_XDP needs root or CAP_NET_ADMIN, CAP_BPF");
     let old = Circumstances { af_xdp: AfXdp::Absent, ..able() };
     assert_eq!(without(&named(), &old), "this kernel has no AF_XDP");
     let no_interface = Config { interface: None, ..named() };
