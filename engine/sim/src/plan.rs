@@ -153,7 +153,9 @@ fn draw_tcp(random: &mut Random) -> TcpConfig {
         tcp_timestamps: random.chance_in(2, 3),
         tcp_sack: random.chance_in(2, 3),
         tcp_delack_us: pick(random, &[0, 40_000, 200_000]),
+        // The shorter one needs more retries to outlast the same storm.
         tcp_rto_min_us: pick(random, &[5_000, 200_000]),
+        tcp_orphan_retries: 14,
         ..TcpConfig::default()
     }
 }

@@ -98,7 +98,7 @@ impl Stack {
     }
 
     /// Whether the connection is one that we are still opening.
-    fn is_opening(&self, index: u32) -> bool {
+    pub(super) fn is_opening(&self, index: u32) -> bool {
         let connection = self.connections.at(index);
         !connection.flags.has(Flag::Known) && self.warm[index as usize].listener.is_none()
     }

@@ -4,7 +4,7 @@ use crate::base::time::{Duration, Instant};
 
 use super::config::TcpConfig;
 use super::connection::Connection;
-use super::state::Flag;
+use super::state::{Flag, ReceiveSide};
 use super::tick::Tick;
 
 /// The window field to send with `free` octets of receive buffer left, and the right edge that goes with it.
@@ -23,14 +23,24 @@ pub fn advertise(connection: &mut Connection, config: &TcpConfig, free: u32) -> 
     field as u16
 }
 
-/// Whether the window that `free` octets allow has grown enough to tell the peer at once: by two segments or half the buffer, and
-/// always when the peer sees less than a segment and could see one.
+/// Half of the largest window that a SYN can show.
+const HALF_SYN_WINDOW: u32 = 0x8000;
+
+/// Whether the window that `free` octets allow has grown enough to tell the peer at once: by a segment when it sees
+/// less than two, by half the buffer when it sees little. A peer that sees more hears of it with the next ACK.
 #[inline]
 pub fn is_update_due(connection: &Connection, config: &TcpConfig, free: u32) -> bool {
+    if connection.sides.receive() == ReceiveSide::Finished {
+        // Nothing will come any more.
+        return false;
+    }
+    // What the field cannot say is no gain.
+    let free = free.min(0xffff << connection.scales.receive());
     let open = connection.rcv_adv.since(connection.rcv_nxt);
-    let mss = u32::from(connection.mss).min(config.receive_buffer / 2);
+    let half = config.receive_buffer / 2;
+    let step = u32::from(connection.mss).min(half);
     let gain = free.saturating_sub(open);
-    gain >= (config.receive_buffer / 2) || (open < 2 * mss && gain >= mss)
+    (open < 2 * step && gain >= step) || (open < half.min(HALF_SYN_WINDOW) && gain >= half)
 }
 
 /// In-order octets have arrived: an ACK is owed at once for every second full segment, else after the delay.
