@@ -12,6 +12,9 @@ use super::Stack;
 use super::counters::DropReason;
 use super::ingress::Arrival;
 
+/// Octets have come that nobody will read: the peer must know (RFC 1122 section 4.2.2.13).
+const UNREAD: Doom = Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset };
+
 impl Stack {
     /// A segment for a synchronized connection.
     #[inline]
@@ -107,8 +110,7 @@ impl Stack {
             return self.counters.drop(DropReason::OutOfWindow);
         }
         if connection.flags.has(Flag::Closed) {
-            // Nobody will read them: RFC 1122 section 4.2.2.13 asks for RST.
-            return self.doom(index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
+            return self.doom(index, UNREAD);
         }
         let can_show = connection.flags.has(Flag::Known);
         if accepted.ahead == 0 && connection.receive.is_none() && can_show {
@@ -130,8 +132,11 @@ impl Stack {
         let consumed = events.received(self, id, text).min(text.len());
         self.counters.bytes_in_place += consumed as u64;
         let rest = &text[consumed..];
-        if rest.is_empty() || self.reading(id) == Reading::Closed {
+        if rest.is_empty() {
             return;
+        }
+        if self.reading(id) == Reading::Closed {
+            return self.doom(index, UNREAD);
         }
         let is_paused = self.reading(id) == Reading::Paused;
         let connection = self.connections.at_mut(index);
@@ -195,11 +200,17 @@ impl Stack {
         connection.flags.take(Flag::Unshown);
         let Some(buffer) = self.receive.take(connection.receive.as_ref()) else { return };
         let consumed = events.received(self, id, &buffer);
+        let is_unread = consumed < buffer.len();
         self.receive.put(buffer);
         let reading = self.reading(id);
         let connection = self.connections.at_mut(index);
         match reading {
-            Reading::Closed => self.receive.release(&mut connection.receive),
+            Reading::Closed => {
+                self.receive.release(&mut connection.receive);
+                if is_unread {
+                    self.doom(index, UNREAD);
+                }
+            }
             Reading::Paused | Reading::Open => {
                 self.receive.consume(&mut connection.receive, consumed as u32);
                 if reading == Reading::Paused && self.receive.buffered(connection.receive.as_ref()) > 0 {
@@ -232,6 +243,8 @@ impl Stack {
     fn finish_receive(&mut self, index: u32) {
         let connection = self.connections.at_mut(index);
         connection.rcv_nxt += 1;
+        // A FIN is taken though the window is closed; the edge then moves with it.
+        connection.rcv_adv = connection.rcv_adv.latest(connection.rcv_nxt);
         connection.sides.finish_receive();
         connection.flags.set(Flag::AckNow);
         if !connection.flags.has(Flag::Closed) {
