@@ -116,8 +116,7 @@ fn next_ip(world: &mut World) -> (Vec<u8>, Packet) {
 }
 
 fn give_v4(world: &mut World, destination: &str, protocol: IpProtocol, body: &[u8]) {
-    let frame =
-        forge_ip((PEER_MAC, OWN_MAC), (address(PEER), address(destination)), protocol, 64, body);
+    let frame = forge_ip((PEER_MAC, OWN_MAC), (address(PEER), address(destination)), protocol, 64, body);
     world.give(&frame);
 }
 
@@ -162,7 +161,8 @@ fn a_udp_datagram_is_answered_by_port_unreachable() {
     datagram[..8].copy_from_slice(&[0x30, 0x39, 0, 53, 0, 100, 0, 0]);
     give_v4(&mut world, LOCAL, IpProtocol::UDP, &datagram);
     let (frame, packet) = next_ip(&mut world);
-    let Ok(Icmpv4Repr::DestinationUnreachable { reason, quoted }) = Icmpv4Repr::parse(packet.transport(&frame))
+    let Ok(Icmpv4Repr::DestinationUnreachable { reason, quoted }) =
+        Icmpv4Repr::parse(packet.transport(&frame))
     else {
         panic!("an unreachable was due");
     };
@@ -216,8 +216,7 @@ fn next_ndp(world: &mut World) -> (MacAddress, Address, NdpRepr) {
 fn neighbour_solicitations_are_answered() {
     let mut world = World::new();
     let group = solicited_node(v6(LOCAL_V6));
-    let solicitation =
-        NdpRepr::Solicitation { target: v6(LOCAL_V6), source_link_address: Some(PEER_MAC) };
+    let solicitation = NdpRepr::Solicitation { target: v6(LOCAL_V6), source_link_address: Some(PEER_MAC) };
     let mac = MacAddress::of_group(group).expect("a group");
     world.give(&ndp_frame(address(PEER_V6), group, mac, &solicitation));
     let (mac, destination, reply) = next_ndp(&mut world);
@@ -306,10 +305,7 @@ fn connecting_over_ipv6_asks_for_the_neighbour_first() {
     let (mac, destination, repr) = next_ndp(&mut world);
     assert_eq!(destination, solicited_node(v6(PEER_V6)));
     assert_eq!(Some(mac), MacAddress::of_group(destination));
-    assert_eq!(
-        repr,
-        NdpRepr::Solicitation { target: v6(PEER_V6), source_link_address: Some(OWN_MAC) }
-    );
+    assert_eq!(repr, NdpRepr::Solicitation { target: v6(PEER_V6), source_link_address: Some(OWN_MAC) });
     let reply = NdpRepr::Advertisement {
         role: Role::Host,
         occasion: Occasion::Solicited,

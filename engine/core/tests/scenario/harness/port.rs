@@ -31,12 +31,8 @@ pub struct MemoryTransmit {
 impl MemoryPort {
     /// An Ethernet port without offloads.
     pub fn new(mac: MacAddress, mtu: u16) -> Self {
-        let capabilities = Capabilities {
-            medium: Medium::Ethernet,
-            mac,
-            mtu,
-            transmit_checksum: ChecksumOffload::Software,
-        };
+        let capabilities =
+            Capabilities { medium: Medium::Ethernet, mac, mtu, transmit_checksum: ChecksumOffload::Software };
         let transmit = MemoryTransmit {
             spare: Vec::with_capacity(1024),
             sent: VecDeque::with_capacity(1024),

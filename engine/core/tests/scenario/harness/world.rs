@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bywash_core::base::time::{Duration, Instant};
+use bywash_core::buffer::{ReceiveConfig, SendConfig};
 use bywash_core::shard::Transport;
 use bywash_core::stack::{
     Alone, DropReason, Engine, ListenOptions, LocalAddress, Ownership, Report, Stack, StackConfig,
@@ -48,6 +49,8 @@ pub fn config() -> StackConfig {
         half_open_max: 1024,
         time_wait_max: 1024,
         recoveries_max: 256,
+        send: SendConfig::with_memory(16 << 20),
+        receive: ReceiveConfig::with_memory(16 << 20),
         ..StackConfig::default()
     }
 }
@@ -146,7 +149,8 @@ impl World {
     /// Nothing was sent that has not been looked at.
     #[track_caller]
     pub fn expect_silence(&self) {
-        let read = |(at, frame): &(Instant, Vec<u8>)| format!("{at:?} {:?}", super::segment::read(*at, frame));
+        let read =
+            |(at, frame): &(Instant, Vec<u8>)| format!("{at:?} {:?}", super::segment::read(*at, frame));
         let left: Vec<_> = self.sent.iter().map(read).collect();
         assert!(left.is_empty(), "sent though nothing was due: {left:#?}");
     }
