@@ -59,7 +59,8 @@ impl Host for Stack {
     fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Result<usize, WriteError> {
         self.writable(id)?;
         let connection = self.connections.at_mut(id.index);
-        let written = connection.send.push(&mut self.chunks, bytes);
+        let space = (self.config.tcp.send_buffer as usize).saturating_sub(connection.send.len());
+        let written = connection.send.push(&mut self.chunks, &bytes[..bytes.len().min(space)]);
         if written < bytes.len() || connection.send.len() >= self.config.tcp.send_buffer as usize {
             connection.flags.set(Flag::SendFull);
         }

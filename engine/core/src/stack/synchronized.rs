@@ -12,6 +12,9 @@ use super::Stack;
 use super::counters::DropReason;
 use super::ingress::Arrival;
 
+/// Octets have come that nobody will read: the peer must know (RFC 1122 section 4.2.2.13).
+const UNREAD: Doom = Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset };
+
 impl Stack {
     /// A segment for a synchronized connection.
     #[inline]
@@ -111,8 +114,7 @@ impl Stack {
             return self.counters.drop(DropReason::OutOfWindow);
         }
         if connection.flags.has(Flag::Closed) {
-            // Nobody will read them: RFC 1122 section 4.2.2.13 asks for RST.
-            return self.doom(index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
+            return self.doom(index, UNREAD);
         }
         let can_show = connection.flags.has(Flag::Known);
         if accepted.ahead == 0 && connection.receive.is_none() && can_show {
@@ -252,6 +254,8 @@ impl Stack {
     fn finish_receive(&mut self, index: u32) {
         let connection = self.connections.at_mut(index);
         connection.rcv_nxt += 1;
+        // A FIN is taken though the window is closed; the edge then moves with it.
+        connection.rcv_adv = connection.rcv_adv.latest(connection.rcv_nxt);
         connection.sides.finish_receive();
         connection.flags.set(Flag::AckNow);
         if !connection.flags.has(Flag::Closed) {
