@@ -8,7 +8,7 @@
 //! | [`socket`] | [`Receiver`](socket::Receiver) and [`Transmitter`](socket::Transmitter), the two halves of a socket |
 //! | [`program`] | the BPF program: which addresses and ports are ours |
 //! | [`nic`] | facts and settings of an interface |
-//! | [`lab`] | two network namespaces and a link between them, made and removed by the process |
+//! | [`lab`] | namespaces and links for tests, made and removed by the process itself |
 //! | [`abi`] | the kernel's structures and constants that rustix does not have |
 //!
 //! Nothing here knows TCP. `examples/reflect.rs` shows the whole path in one page.
