@@ -1,1 +1,3 @@
 //! The framework: shards on cores, backends, configuration, metrics.
+
+pub mod backends;

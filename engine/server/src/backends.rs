@@ -1,0 +1,3 @@
+//! The transports that touch the world.
+
+pub mod mio;
