@@ -30,7 +30,7 @@ impl Implementation for Smoltcp {
             socket.listen(PORT).expect("a new socket can listen");
             host.add(socket);
         }
-        EchoServer { host }
+        EchoServer { host, message: vec![0; BUFFER_LEN] }
     }
 
     fn client(_connections: u32) -> Requester {
@@ -86,14 +86,15 @@ impl SmoltcpHost {
 /// Sends everything back.
 pub struct EchoServer {
     host: SmoltcpHost,
+    message: Vec<u8>,
 }
 
 impl End for EchoServer {
     fn turn(&mut self, now_ns: u64) {
-        self.host.turn(now_ns, |socket| {
+        let Self { host, message } = self;
+        host.turn(now_ns, |socket| {
             while socket.can_recv() {
-                let mut message = [0; BUFFER_LEN];
-                let len = socket.recv_slice(&mut message).expect("there is something to receive");
+                let len = socket.recv_slice(message).expect("there is something to receive");
                 let sent = socket.send_slice(&message[..len]);
                 assert_eq!(sent, Ok(len), "a batch fits the send buffer");
             }
