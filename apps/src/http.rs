@@ -7,7 +7,9 @@
 //! | `/bytes/N` | GET, HEAD | N bytes (at most 2⁴⁰) of [`pattern`], as fast as the peer takes them |
 //! | `/echo` | POST | the body, framed as it came, while it comes |
 
+mod answer;
 mod application;
+mod body;
 mod chunked;
 mod codec;
 mod connection;
@@ -15,6 +17,8 @@ mod error;
 pub mod pattern;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 pub use application::{Http, HttpTimes};
 pub use codec::{HttpCodec, HttpProgress, Message, Rest};

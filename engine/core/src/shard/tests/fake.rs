@@ -91,6 +91,10 @@ impl Host for FakeHost {
         found.map_or(Reading::Closed, |connection| connection.reading)
     }
 
+    fn pause_accepting(&mut self) {}
+
+    fn resume_accepting(&mut self) {}
+
     fn set_timer(&mut self, id: ConnectionId, at: Option<Instant>) {
         self.get(id).timer = at;
     }

@@ -33,8 +33,16 @@ pub struct MioHost {
     pub(super) ready: Vec<Key>,
     pub(super) dirty: Vec<Key>,
     pub(super) gone: Vec<Key>,
+    pub(super) accepting: Accepting,
     send_buffer_max: usize,
     message_max: usize,
+}
+
+/// Whether connections are taken from the accept queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepting {
+    Open,
+    Paused,
 }
 
 impl MioHost {
@@ -49,6 +57,7 @@ impl MioHost {
             ready: Vec::new(),
             dirty: Vec::new(),
             gone: Vec::new(),
+            accepting: Accepting::Open,
             send_buffer_max: config.send_buffer_max.max(1),
             message_max: config.message_max,
         })
@@ -228,6 +237,14 @@ impl Host for MioHost {
     }
 
     #[inline]
+    fn pause_accepting(&mut self) {
+        self.accepting = Accepting::Paused;
+    }
+
+    fn resume_accepting(&mut self) {
+        self.accepting = Accepting::Open;
+    }
+
     fn set_timer(&mut self, id: ConnectionId, at: Option<Instant>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         match (connection.phase, connection.receive) {

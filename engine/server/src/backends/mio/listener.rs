@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::config::{MioConfig, MioError, ReusePort};
 use super::connection::{Connection, Listed, Outlet, Phase};
-use super::host::MioHost;
+use super::host::{Accepting, MioHost};
 use super::{MioTransport, Room};
 
 /// How long to wait before accepting is tried again when there were no descriptors.
@@ -89,8 +89,14 @@ impl MioTransport {
             self.accept_retry = None;
         }
         let mut taken = 0;
+        if self.host.accepting == Accepting::Paused {
+            return taken;
+        }
         for at in 0..self.listeners.len() {
-            while self.listeners[at].pending == Listed::Yes && taken < self.accept_budget {
+            while self.listeners[at].pending == Listed::Yes
+                && taken < self.accept_budget
+                && self.host.accepting == Accepting::Open
+            {
                 if self.host.connections.next_key().is_none() {
                     if self.accept_room == Room::Some {
                         self.accept_room = Room::None;
@@ -120,6 +126,7 @@ impl MioTransport {
     /// Whether a turn would accept something at once.
     pub(super) fn may_accept(&self) -> bool {
         self.accept_retry.is_none()
+            && self.host.accepting == Accepting::Open
             && self.accept_room == Room::Some
             && self.listeners.iter().any(|listener| listener.pending == Listed::Yes)
     }

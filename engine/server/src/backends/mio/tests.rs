@@ -45,7 +45,9 @@ fn one_request_costs_one_poll_one_read_and_one_write() {
         let now = world.now();
         world.shard.transport_mut().wait(now, None).unwrap();
         let turn = world.shard.turn(now);
-        assert!(!turn.again);
+        assert!(turn.work > 0 && !turn.again);
+        let idle = world.shard.turn(now);
+        assert!(idle.work == 0 && !idle.again);
         let counters = world.shard.transport().counters();
         assert_eq!(counters.polls - before.polls, round);
         assert_eq!(counters.reads - before.reads, round);
@@ -126,6 +128,15 @@ fn close_sends_what_is_queued_and_drops_what_follows() {
     });
     assert_eq!(got, "one\n");
     world.until(|world| world.is_empty());
+    assert_eq!(world.events().last(), Some(&Event::Closed(CloseReason::Finished)));
+}
+
+#[test]
+fn close_after_shutdown_does_not_wait_for_the_peer() {
+    let mut world = World::new(&config());
+    let mut client = world.client();
+    client.write_all(b"shutdown\nclose\n").unwrap();
+    world.until(|world| world.is_empty() && !world.events().is_empty());
     assert_eq!(world.events().last(), Some(&Event::Closed(CloseReason::Finished)));
 }
 

@@ -1,20 +1,17 @@
 //! The stages of a turn: events, timers, reading, accepting, writing, and taking leave.
 
-use std::io::{self, Read, Write};
+use std::io;
 
 use ::mio::event::Event;
-use ::mio::{Interest, Token};
 use bywash_core::base::slab::Key;
 use bywash_core::base::time::Instant;
 use bywash_core::shard::{CloseReason, ConnectionId, Events, Origin, Reading, Transport, Turn};
 use rustix::io::Errno;
 
-use super::connection::{Connection, Fullness, Listed, Outlet, Phase, Readiness, Receive, Send, UnreadCause};
+use super::connection::{Listed, Outlet, Phase, Readiness, Receive};
 use super::host::MioHost;
 use super::{MioTransport, Polled, Room};
 
-/// Reads from one connection in one turn, at most.
-const READS_MAX: u32 = 4;
 /// Rounds of writing in one turn, at most: an application may fill again what has just been sent.
 const FLUSH_ROUNDS_MAX: u32 = 4;
 /// Timers taken from the wheel at a time.
@@ -25,10 +22,14 @@ impl Transport for MioTransport {
 
     fn turn<E: Events<MioHost>>(&mut self, now: Instant, events: &mut E) -> Turn {
         self.host.now = now;
-        if self.polled == Polled::Stale && self.poll_kernel(Some(std::time::Duration::ZERO)).is_err() {
+        let polled = self.polled;
+        if polled == Polled::Stale && self.poll_kernel(Some(std::time::Duration::ZERO)).is_err() {
             self.host.counters.polls_failed += 1;
         }
-        self.polled = Polled::Stale;
+        self.polled = match polled {
+            Polled::Fresh => Polled::Spent,
+            Polled::Spent | Polled::Stale => Polled::Stale,
+        };
         let mut work = self.take_events(events);
         work += self.host.fire_timers(events);
         work += self.read_ready(events);
@@ -225,192 +226,6 @@ impl MioHost {
         1
     }
 
-    /// Shows what is kept and what the socket has, as long as the application reads and the budget lasts.
-    fn read<E: Events<Self>>(&mut self, key: Key, scratch: &mut [u8], events: &mut E) {
-        for _ in 0..READS_MAX {
-            let Some(connection) = self.connections.get_mut(key) else { return };
-            match connection.reading() {
-                Reading::Paused => return,
-                Reading::Closed if connection.receive != Receive::Dropped => return,
-                Reading::Open | Reading::Closed => {}
-            }
-            if connection.unread_cause == UnreadCause::Paused {
-                connection.unread_cause = UnreadCause::Incomplete;
-                self.show_kept(key, &[], events);
-                continue;
-            }
-            if connection.receive == Receive::Ending {
-                return self.show_end(key, events);
-            }
-            if connection.readiness == Readiness::Drained || connection.phase != Phase::Open {
-                return;
-            }
-            let Some(stream) = &mut connection.stream else { return };
-            match stream.read(scratch) {
-                Ok(0) => {
-                    connection.readiness = Readiness::Drained;
-                    match connection.receive {
-                        Receive::Open => connection.receive = Receive::Ending,
-                        Receive::Ending | Receive::Ended | Receive::Dropped => return,
-                    }
-                }
-                Ok(len) => {
-                    if len < scratch.len() && connection.readiness == Readiness::Readable {
-                        connection.readiness = Readiness::Drained;
-                    }
-                    self.counters.reads += 1;
-                    self.counters.received_bytes += len as u64;
-                    self.show(key, &scratch[..len], events);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    connection.readiness = Readiness::Drained;
-                    return;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return self.lose(key, reason_of(&error)),
-            }
-        }
-        self.make_ready_again(key);
-    }
-
-    /// Comes back to the connection in the next turn, if its budget ended before its bytes.
-    fn make_ready_again(&mut self, key: Key) {
-        let Some(connection) = self.connections.get(key) else { return };
-        if connection.readiness != Readiness::Drained
-            || connection.receive == Receive::Ending
-            || connection.unread_cause == UnreadCause::Paused
-        {
-            self.make_ready(key);
-        }
-    }
-
-    /// Shows bytes in the buffer that they were read into; keeps what is not consumed.
-    #[inline]
-    fn show<E: Events<Self>>(&mut self, key: Key, bytes: &[u8], events: &mut E) {
-        match self.connections.get(key) {
-            Some(connection) if connection.receive == Receive::Dropped => return,
-            Some(connection) if connection.unread.is_empty() => {}
-            Some(_) => return self.show_kept(key, bytes, events),
-            None => return,
-        }
-        let consumed = events.received(self, key, bytes);
-        if consumed < bytes.len() {
-            let Self { connections, pool, counters, .. } = self;
-            if let Some(connection) = connections.get_mut(key).filter(|it| it.reading() != Reading::Closed) {
-                connection.unread.push(&bytes[consumed..], pool);
-                counters.copied_bytes += (bytes.len() - consumed) as u64;
-                note_cause(connection);
-            }
-        }
-    }
-
-    /// Shows what was kept together with `more`.
-    fn show_kept<E: Events<Self>>(&mut self, key: Key, more: &[u8], events: &mut E) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.unread.push(more, &mut self.pool);
-        self.counters.copied_bytes += more.len() as u64;
-        // Taken out for the call: the application may do anything to its connection meanwhile.
-        let mut unread = core::mem::take(&mut connection.unread);
-        let consumed = events.received(self, key, unread.filled());
-        unread.consume(consumed, &mut self.pool);
-        match self.connections.get_mut(key).filter(|connection| connection.reading() != Reading::Closed) {
-            Some(connection) if !unread.is_empty() => {
-                connection.unread = unread;
-                note_cause(connection);
-            }
-            Some(_) | None => unread.release(&mut self.pool),
-        }
-    }
-
-    fn show_end<E: Events<Self>>(&mut self, key: Key, events: &mut E) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.receive = Receive::Ended;
-        let mut unread = core::mem::take(&mut connection.unread);
-        events.end_of_stream(self, key, unread.filled());
-        unread.release(&mut self.pool);
-        self.finish(key);
-    }
-
-    /// Hands the kernel what is queued, in one call unless it takes less, and then our FIN if that is due.
-    fn flush<E: Events<Self>>(&mut self, key: Key, events: &mut E) {
-        let Self { connections, pool, counters, .. } = self;
-        let Some(connection) = connections.get_mut(key) else { return };
-        if connection.phase != Phase::Open || connection.outlet == Outlet::Blocked {
-            return;
-        }
-        if !connection.output.is_empty() {
-            let Some(stream) = &mut connection.stream else { return };
-            match stream.write(connection.output.filled()) {
-                Ok(len) => {
-                    counters.writes += 1;
-                    counters.sent_bytes += len as u64;
-                    connection.output.consume(len, pool);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.make_dirty(key),
-                Err(error) => return self.lose(key, reason_of(&error)),
-            }
-        }
-        if !connection.output.is_empty() {
-            counters.writes_short += 1;
-            self.watch_outlet(key);
-        } else if connection.send == Send::Ending {
-            return self.end_our_stream(key);
-        }
-        self.tell_room(key, events);
-    }
-
-    /// Waits for a writable edge; asks the kernel for them if that was not done before.
-    fn watch_outlet(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let was = core::mem::replace(&mut connection.outlet, Outlet::Blocked);
-        if was == Outlet::Free
-            && let Some(stream) = &mut connection.stream
-        {
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            if let Err(error) = self.registry.reregister(stream, Token(key.to_u64() as usize), interest) {
-                self.lose(key, reason_of(&error));
-            }
-        }
-    }
-
-    fn end_our_stream(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.send = Send::Ended;
-        match (connection.receive, &connection.stream) {
-            // Closing the descriptor sends the FIN.
-            (Receive::Dropped, _) | (_, None) => {}
-            (Receive::Open | Receive::Ending | Receive::Ended, Some(stream)) => {
-                if let Err(error) = stream.shutdown(std::net::Shutdown::Write) {
-                    return self.lose(key, reason_of(&error));
-                }
-            }
-        }
-        self.finish(key);
-    }
-
-    /// Ends a connection both of whose streams have ended.
-    fn finish(&mut self, key: Key) {
-        let Some(connection) = self.connections.get(key) else { return };
-        match (connection.send, connection.receive) {
-            (Send::Ended, Receive::Ended | Receive::Dropped) => self.lose(key, CloseReason::Finished),
-            (Send::Open | Send::Ending, _) | (_, Receive::Open | Receive::Ending) => {}
-        }
-    }
-
-    /// Tells the application that a full send buffer has room again, and reads on.
-    fn tell_room<E: Events<Self>>(&mut self, key: Key, events: &mut E) {
-        let Some(connection) = self.connections.get(key) else { return };
-        if connection.fullness == Fullness::Room || !self.has_room_again(connection) {
-            return;
-        }
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.fullness = Fullness::Room;
-        }
-        events.writable(self, key);
-        self.make_ready(key);
-    }
-
     fn bury<E: Events<Self>>(&mut self, key: Key, events: &mut E) {
         let Some(Phase::Gone(reason)) = self.connections.get(key).map(|connection| connection.phase) else {
             return;
@@ -424,14 +239,8 @@ impl MioHost {
     }
 }
 
-fn note_cause(connection: &mut Connection) {
-    connection.unread_cause = match connection.reading() {
-        Reading::Paused => UnreadCause::Paused,
-        Reading::Open | Reading::Closed => UnreadCause::Incomplete,
-    };
-}
-
-fn reason_of(error: &io::Error) -> CloseReason {
+/// What an error of a socket says of its connection.
+pub(super) fn reason_of(error: &io::Error) -> CloseReason {
     match Errno::from_io_error(error) {
         Some(Errno::CONNREFUSED) => CloseReason::ConnectionRefused,
         Some(Errno::TIMEDOUT) => CloseReason::TimedOut,
