@@ -228,7 +228,7 @@ impl Stack {
     /// A handler has closed the connection and left octets unread that it was shown (RFC 1122 section 4.2.2.13).
     #[cold]
     fn abandon_unread(&mut self, index: u32) {
-        self.doom(index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
+        self.doom(index, UNREAD);
     }
 
     /// The segment ends the peer's stream, here or beyond a hole.
