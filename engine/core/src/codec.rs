@@ -6,6 +6,16 @@
 
 use core::error::Error;
 
+mod length;
+mod lines;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+pub use length::{Frame, LengthPrefixed, LengthPrefixedError};
+pub use lines::{LineEnding, Lines, LinesError, LinesProgress};
+pub use raw::Raw;
+
 /// What a codec found at the front of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded<M> {

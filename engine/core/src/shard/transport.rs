@@ -64,6 +64,6 @@ pub trait Transport {
     /// Appends the keys of all connections that are not closing yet to `into`.
     fn open_connections(&self, into: &mut alloc::vec::Vec<ConnectionId>);
 
-    /// How many connections are left to wait for in a drain; TIME_WAIT does not count.
+    /// How many connections are left to wait for in a drain; `TIME_WAIT` does not count.
     fn draining(&self) -> usize;
 }

@@ -51,6 +51,10 @@ impl Stack {
             }
             Verdict::Reset => {
                 self.counters.resets_received += 1;
+                if connection.sides.has_ended() {
+                    // Both streams are whole; only the application has not seen the end of this one yet.
+                    return;
+                }
                 self.doom(index, Doom { reason: CloseReason::ConnectionReset, farewell: Farewell::Silence });
             }
         }

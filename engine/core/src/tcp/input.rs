@@ -263,6 +263,8 @@ fn take_sack(connection: &mut Connection, warm: &mut Warm, pool: &mut RecoveryPo
         return;
     }
     let Some(recovery) = recovery(connection, warm, pool) else { return };
+    // The ranges are ordered by their distance from `una`: none may lie before it.
+    recovery.scoreboard.acknowledge(una);
     for block in blocks {
         let range = Range { start: SequenceNumber(block.left), end: SequenceNumber(block.right) };
         recovery.scoreboard.add(range, una, connection.snd_nxt);

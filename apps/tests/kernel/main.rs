@@ -1,0 +1,5 @@
+//! The sample servers over the kernel's TCP, against plain clients.
+
+mod echo;
+mod http;
+mod support;

@@ -1,0 +1,140 @@
+//! Which keys exist and what they accept: the one table behind files, command line, help and error messages.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use super::Config;
+use super::values::{AddressKind, BackendChoice, LabChoice, Mode, ZeroCopy};
+
+/// One key.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) accepts: Accepts,
+}
+
+/// What a key accepts.
+#[derive(Clone)]
+pub(super) enum Accepts {
+    /// A whole number in a range.
+    Number(RangeInclusive<i64>),
+    /// A power of two in a range.
+    PowerOfTwo(RangeInclusive<i64>),
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// Something described by this phrase.
+    Text(&'static str),
+}
+
+impl fmt::Display for Accepts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(range) => write!(f, "a whole number from {} to {}", range.start(), range.end()),
+            Self::PowerOfTwo(range) => write!(f, "a power of two from {} to {}", range.start(), range.end()),
+            Self::Words(words) => f.write_str(&words.join(", ")),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Accepts {
+    fn allows(&self, number: i64) -> bool {
+        match self {
+            Self::Number(range) => range.contains(&number),
+            Self::PowerOfTwo(range) => range.contains(&number) && number.count_ones() == 1,
+            Self::Words(_) | Self::Text(_) => true,
+        }
+    }
+}
+
+const fn number(name: &'static str, min: i64, max: i64) -> Key {
+    Key { name, accepts: Accepts::Number(min..=max) }
+}
+
+const fn words(name: &'static str, words: &'static [&'static str]) -> Key {
+    Key { name, accepts: Accepts::Words(words) }
+}
+
+const fn text(name: &'static str, text: &'static str) -> Key {
+    Key { name, accepts: Accepts::Text(text) }
+}
+
+/// The keys at the top of a file.
+pub(super) const KEYS: &[Key] = &[
+    words("backend", BackendChoice::WORDS),
+    words("lab", LabChoice::WORDS),
+    text("lab_name", "1 to 32 letters, digits and hyphens"),
+    text("interface", "the name of a network interface"),
+    text("address", "addresses with prefix lengths, such as 198.18.0.1/24"),
+    words("address_kind", AddressKind::WORDS),
+    text("gateway", "an address, such as 198.18.0.254"),
+    number("port", 1, 65_535),
+    text("queues", "all, a count from 1, or a list such as [0, 2]"),
+    words("mode", Mode::WORDS),
+    words("zero_copy", ZeroCopy::WORDS),
+    text("cores", "auto, none, or a list such as [0, 1]"),
+    number("shards", 0, 256),
+    number("spin_us", 0, 1_000_000),
+    text("capture", "a file name"),
+    number("drain_timeout_ms", 0, 3_600_000),
+    number("connections_max", 1, 1 << 28),
+    Key { name: "frames", accepts: Accepts::PowerOfTwo(64..=1 << 16) },
+];
+
+/// The keys of the table `[tcp]`.
+pub(super) const TCP_KEYS: &[Key] = &[
+    number("somaxconn", 1, 1 << 20),
+    number("tcp_max_syn_backlog", 1, 1 << 24),
+    number("tcp_time_wait_ms", 0, 240_000),
+    number("tcp_max_tw_buckets", 0, 1 << 28),
+    number("tcp_rmem_max", 4_096, 1 << 30),
+    number("tcp_wmem_max", 4_096, 1 << 30),
+    number("tcp_syn_retries", 1, 127),
+    number("tcp_synack_retries", 0, 255),
+    number("tcp_retries2", 3, 100),
+    number("tcp_fin_timeout_ms", 0, 3_600_000),
+];
+
+/// A value out of its range.
+pub(super) struct OutOfRange {
+    pub(super) key: &'static str,
+    pub(super) value: String,
+    pub(super) accepts: Accepts,
+}
+
+/// Checks what types alone cannot.
+pub(super) fn check(config: &Config) -> Result<(), OutOfRange> {
+    // A configuration is made of strings, numbers and lists: it always has a TOML form.
+    let Ok(table) = toml::Table::try_from(config) else { return Ok(()) };
+    let tcp = table.get("tcp").and_then(toml::Value::as_table);
+    let top = KEYS.iter().map(|key| (key, table.get(key.name)));
+    let tcp = TCP_KEYS.iter().map(|key| (key, tcp.and_then(|tcp| tcp.get(key.name))));
+    for (key, value) in top.chain(tcp) {
+        if let Some(value) = value.and_then(toml::Value::as_integer)
+            && !key.accepts.allows(value)
+        {
+            return Err(OutOfRange { key: key.name, value: value.to_string(), accepts: key.accepts.clone() });
+        }
+    }
+    let name = &config.lab_name;
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if name.is_empty() || name.len() > 32 || !plain {
+        let accepts = accepts("lab_name").cloned().unwrap_or(Accepts::Text("a plain name"));
+        return Err(OutOfRange { key: "lab_name", value: name.clone(), accepts });
+    }
+    Ok(())
+}
+
+/// What key `name` accepts, wherever it stands.
+pub(super) fn accepts(name: &str) -> Option<&'static Accepts> {
+    KEYS.iter().chain(TCP_KEYS).find(|key| key.name == name).map(|key| &key.accepts)
+}
+
+/// The known key that looks most like `name`, if one does.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    KEYS.iter()
+        .chain(TCP_KEYS)
+        .map(|key| (key.name, strsim::jaro_winkler(name, key.name)))
+        .filter(|(_, likeness)| *likeness > 0.7)
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(name, _)| name)
+}

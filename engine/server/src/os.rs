@@ -1,0 +1,8 @@
+//! What the framework asks of Linux: sleeping and waking, cores, signals, privileges, addresses and routes.
+
+pub mod bell;
+pub mod cores;
+pub mod netlink;
+
+pub mod privileges;
+pub mod signals;
