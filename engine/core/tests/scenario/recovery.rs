@@ -34,7 +34,7 @@ fn seqs(segments: &[Got]) -> Vec<u32> {
 }
 
 #[test]
-fn c055_three_duplicates_resend_the_head_once() {
+fn c055_c056_c061_three_duplicates_resend_the_head_once() {
     let (mut world, mut peer) = in_flight(Offer::PLAIN, 10);
     // c056: one new segment for each of the first two.
     peer.send(&mut world, seg(ACK, 1, 1));
