@@ -236,6 +236,13 @@ impl Stack {
         self.config.addresses.iter().position(|l| l.cidr.address() == address).map(|index| index as u8)
     }
 
+    /// Whether one host can have `address`: no group, and no broadcast address of a network of ours (RFC 1122
+    /// section 3.2.1.3).
+    fn is_host(&self, address: Address) -> bool {
+        let is_broadcast = |l: &LocalAddress| l.cidr.broadcast() == Some(address);
+        address.is_unicast() && !self.config.addresses.iter().any(is_broadcast)
+    }
+
     /// The address whose MAC a packet to `remote` is sent to.
     fn next_hop(&self, remote: Address) -> Address {
         if self.config.addresses.iter().any(|l| l.cidr.contains(remote)) {

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use crate::base::slab::{Key, Slotted};
 use crate::base::time::{Duration, Instant};
+use crate::base::wheel::TimerWheel;
 use crate::port::Transmit;
 use crate::shard::{CloseReason, ConnectError, ConnectionId, Events, Origin};
 use crate::table::{Entry, Kind};
@@ -33,7 +34,7 @@ impl Stack {
         timeout: Option<Duration>,
     ) -> Result<ConnectionId, ConnectError> {
         let address = Address::from(remote.ip());
-        if !address.is_unicast() || remote.port() == 0 {
+        if !self.is_host(address) || remote.port() == 0 {
             return Err(ConnectError::InvalidRemote);
         }
         let family = |l: &super::LocalAddress| l.cidr.address().is_v4() == address.is_v4();
@@ -72,13 +73,15 @@ impl Stack {
     ) -> Option<ConnectionId> {
         let (connection, warm) = establish(&blank(own), ends, &self.config.tcp, self.now);
         let id = self.insert_connection(connection, warm)?;
+        // The SYN leaves with this turn's timers, not at the next tick.
+        let past = self.now - Duration::from_nanos(TimerWheel::TICK_NANOS);
         let record = SynSent {
             tuple: *tuple,
             own: *own,
             connection: id,
             hash: hashed.hash,
             sent_us: self.now.as_micros() as u32,
-            retransmit_at: Tick::at(self.now),
+            retransmit_at: Tick::at(past),
             timeout_at,
             retries: 0,
             local: ends.local,
@@ -95,8 +98,7 @@ impl Stack {
             self.connections.remove(id);
             return None;
         }
-        // The SYN leaves with this turn's timers.
-        self.syn_sent_wheel.arm(key.index, self.now);
+        self.syn_sent_wheel.arm(key.index, past);
         Some(id)
     }
 

@@ -125,7 +125,7 @@ impl Stack {
         if !self.neighbours.learn(address, mac, create, self.now) {
             return None;
         }
-        self.neighbour_known(transmit);
+        self.neighbour_known(transmit, address);
         Some(HostFact::Neighbour { address, mac })
     }
 
@@ -336,7 +336,9 @@ impl Stack {
     fn handle_other_protocol<T: Transmit>(&mut self, transmit: &mut T, frame: &[u8], packet: &Packet) {
         self.counters.drop(DropReason::Unhandled);
         let Some(addresses) = packet.addresses(frame) else { return };
-        let may_answer = self.owns(addresses.destination) && addresses.source.is_unicast();
+        // Never in answer to what came by broadcast or from no single host (RFC 1122 section 3.2.2).
+        let is_group = matches!(self.capabilities.medium, Medium::Ethernet) && frame[0] & 1 == 1;
+        let may_answer = self.owns(addresses.destination) && self.is_host(addresses.source) && !is_group;
         if !may_answer || !self.answers.allow(self.now) {
             return;
         }

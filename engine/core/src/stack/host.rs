@@ -84,6 +84,11 @@ impl Host for Stack {
         if connection.flags.has(Flag::Closed) {
             return;
         }
+        if self.is_opening(id.index) {
+            // RFC 9293 section 3.10.4: in SYN-SENT the connection is deleted, and the peer hears nothing.
+            return self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Silence });
+        }
+        let connection = self.connections.at_mut(id.index);
         // RFC 1122 section 4.2.2.13: what was received and not read is lost, and the peer must know.
         let has_unread = self.receive.buffered(connection.receive.as_ref()) > 0;
         connection.flags.set(Flag::Closed);

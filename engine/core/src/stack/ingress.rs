@@ -142,6 +142,10 @@ impl Stack {
             self.counters.drop(DropReason::NoConnection);
             return;
         }
+        if !self.is_host(arrival.tuple.remote) {
+            self.counters.drop(DropReason::BadSource);
+            return;
+        }
         match self.listener_for(&arrival.tuple) {
             Some(listener) if control.contains(Control::SYN) && !control.intersects(Control::ACK) => {
                 self.handle_syn(transmit, listener, arrival, None);

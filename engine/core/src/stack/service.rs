@@ -26,6 +26,8 @@ enum Served {
     Done,
     /// No frame was free: it goes on in the next turn.
     NoFrame,
+    /// It was removed; its place may hold another connection by now.
+    Gone,
 }
 
 impl Stack {
@@ -38,12 +40,22 @@ impl Stack {
         let (mut index, _) = core::mem::replace(&mut self.pending, (END, END));
         let mut is_exhausted = false;
         while index != END {
-            let connection = self.connections.at_mut(index);
-            let next = connection.pending_next;
-            connection.flags.take(Flag::Pending);
-            if self.service(transmit, events, index) == Served::NoFrame {
-                is_exhausted = true;
-                self.pend(index);
+            // It stays marked while it is served: what its events ask for is done here, and a connection that is
+            // removed must not be on the list.
+            let next = self.connections.at(index).pending_next;
+            match self.service(transmit, events, index) {
+                Served::Gone => {}
+                Served::Done => {
+                    self.connections.at_mut(index).flags.take(Flag::Pending);
+                    if self.has_to_tell(index) {
+                        self.pend(index);
+                    }
+                }
+                Served::NoFrame => {
+                    is_exhausted = true;
+                    self.connections.at_mut(index).flags.take(Flag::Pending);
+                    self.pend(index);
+                }
             }
             index = next;
         }
@@ -75,12 +87,18 @@ impl Stack {
         }
         let connection = self.connections.at_mut(index);
         output::persist(connection, &self.config.tcp, self.now);
-        self.settle(events, index);
-        Served::Done
+        self.settle(events, index)
+    }
+
+    /// Whether octets can be shown that were not when the connection was served: reading went on in an event.
+    fn has_to_tell(&self, index: u32) -> bool {
+        let connection = self.connections.at(index);
+        let flags = connection.flags;
+        flags.has(Flag::Unshown) && flags.has(Flag::Known) && self.reading_of(connection) == Reading::Open
     }
 
     /// Whether the connection is one that we are still opening.
-    fn is_opening(&self, index: u32) -> bool {
+    pub(super) fn is_opening(&self, index: u32) -> bool {
         let connection = self.connections.at(index);
         !connection.flags.has(Flag::Known) && self.warm[index as usize].listener.is_none()
     }
@@ -218,9 +236,10 @@ impl Stack {
     }
 
     /// After output: arms the wheel, moves on to FIN_WAIT_2's clock, TIME_WAIT, or the end.
-    fn settle<E: Events<Self>>(&mut self, events: &mut E, index: u32) {
+    fn settle<E: Events<Self>>(&mut self, events: &mut E, index: u32) -> Served {
         if self.is_finished(index) {
-            return self.retire(events, index);
+            self.retire(events, index);
+            return Served::Gone;
         }
         let connection = self.connections.at_mut(index);
         if connection.sides.state() == State::FinWait2 && connection.flags.has(Flag::Closed) {
@@ -237,6 +256,7 @@ impl Stack {
         if due.is_set() {
             self.arm(index, due);
         }
+        Served::Done
     }
 
     /// Makes sure that the wheel looks at the connection at `due` or before. Later deadlines cost nothing here: the
@@ -317,7 +337,7 @@ impl Stack {
             }
         }
         self.remove(events, index, doom.reason);
-        Served::Done
+        Served::Gone
     }
 
     /// Gives everything back that a connection holds, and tells the application.

@@ -8,6 +8,7 @@ use crate::tcp::connection::{Doom, Farewell};
 use crate::tcp::state::Flag;
 use crate::tcp::tick::Tick;
 use crate::tcp::timer::{self, Expired};
+use crate::wire::Address;
 
 use super::Stack;
 use super::neighbour::Probe;
@@ -233,12 +234,17 @@ impl Stack {
         }
     }
 
-    /// A neighbour is known now: SYNs that waited for it leave.
-    pub(super) fn neighbour_known<T: Transmit>(&mut self, transmit: &mut T) {
+    /// The neighbour at `address` is known now: SYNs that waited for it leave.
+    pub(super) fn neighbour_known<T: Transmit>(&mut self, transmit: &mut T, address: Address) {
         if self.syn_sent.is_empty() {
             return;
         }
-        let waiting: alloc::vec::Vec<Key> = self.syn_sent.keys().collect();
+        let waits = |key: &Key| {
+            // One whose time has not come yet leaves with this turn's timers.
+            let record = self.syn_sent.get(*key).filter(|record| record.retries > 0);
+            record.is_some_and(|record| self.next_hop(record.tuple.remote) == address)
+        };
+        let waiting: alloc::vec::Vec<Key> = self.syn_sent.keys().filter(waits).collect();
         for key in waiting {
             self.send_syn(transmit, key);
         }

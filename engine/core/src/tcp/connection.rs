@@ -217,6 +217,9 @@ pub struct Ends {
     pub hash: u32,
 }
 
+/// The timeout that data begin with when a SYN or SYN+ACK was sent more than once (RFC 6298 section 5.7).
+const RTO_AFTER_SYN_TIMEOUT_US: u32 = 3_000_000;
+
 /// A new synchronized connection, both sides open.
 pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Instant) -> (Connection, Warm) {
     let mut round_trip = RoundTrip::default();
@@ -240,7 +243,11 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         snd_wnd: agreed.snd_wnd,
         snd_wl1: agreed.rcv_nxt - 1,
         cwnd: u32::from(config.initial_window) * u32::from(agreed.mss),
-        rto_us: round_trip.rto_us(config),
+        // RFC 6298 section 5.7: after a SYN timed out, at least 3 s.
+        rto_us: match agreed.rtt_us {
+            Some(_) => round_trip.rto_us(config),
+            None => round_trip.rto_us(config).max(RTO_AFTER_SYN_TIMEOUT_US),
+        },
         mss: agreed.mss,
         flags,
         sides: Sides::OPEN,

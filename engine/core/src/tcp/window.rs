@@ -23,14 +23,18 @@ pub fn advertise(connection: &mut Connection, config: &TcpConfig, free: u32) -> 
     field as u16
 }
 
-/// Whether the window that `free` octets allow has grown enough to tell the peer at once: by two segments or half the buffer, and
-/// always when the peer sees less than a segment and could see one.
+/// Half of the largest window that a SYN can show.
+const HALF_SYN_WINDOW: u32 = 0x8000;
+
+/// Whether the window that `free` octets allow has grown enough to tell the peer at once: by a segment when it sees
+/// less than two, by half the buffer when it sees little. A peer that sees more hears of it with the next ACK.
 #[inline]
 pub fn is_update_due(connection: &Connection, config: &TcpConfig, free: u32) -> bool {
     let open = connection.rcv_adv.since(connection.rcv_nxt);
-    let mss = u32::from(connection.mss).min(config.receive_buffer / 2);
+    let half = config.receive_buffer / 2;
+    let step = u32::from(connection.mss).min(half);
     let gain = free.saturating_sub(open);
-    gain >= (config.receive_buffer / 2) || (open < 2 * mss && gain >= mss)
+    (open < 2 * step && gain >= step) || (open < half.min(HALF_SYN_WINDOW) && gain >= half)
 }
 
 /// In-order octets have arrived: an ACK is owed at once for every second full segment, else after the delay.
