@@ -78,6 +78,7 @@ impl Program {
 
     /// Attaches to an interface of the calling thread's network namespace. [`Mode::Auto`] takes native mode and falls
     /// back to generic; the answer says which and why. Detaches from an earlier interface.
+    /// Waits up to a second for a program whose process has just ended.
     ///
     /// # Errors
     ///
@@ -89,7 +90,7 @@ impl Program {
         Ok(self.attachment.insert(attachment))
     }
 
-    /// Detaches from the interface, if attached; tables and counters stay.
+    /// Detaches from the interface, if attached; tables and counters stay. The kernel carries it out a moment later.
     pub fn detach(&mut self) {
         self.attachment = None;
     }

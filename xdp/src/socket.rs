@@ -20,6 +20,7 @@
 
 mod checksum;
 mod config;
+mod counts;
 mod options;
 mod receive;
 #[cfg(test)]
@@ -36,7 +37,8 @@ use std::{
 pub use config::{
     BURST_MAX, ChecksumPolicy, NeedWakeup, RING_SIZE_MAX, RingSizes, SocketConfig, TX_BUDGET_MAX, ZeroCopy,
 };
-pub use receive::{Burst, ReceiveCounters, ReceiveFrames, Receiver};
+pub use counts::{ReceiveCounters, ReceiveFrames, TransmitCounters, TransmitFrames};
+pub use receive::{Burst, Receiver};
 use rustix::{
     io::Errno,
     net::{
@@ -51,10 +53,7 @@ use rustix::{
         },
     },
 };
-pub use transmit::{
-    ChecksumOffload, Flush, NotReflected, Reservation, TransmitCounters, TransmitFrames, Transmitter,
-    TxChecksum, Wake,
-};
+pub use transmit::{ChecksumOffload, Flush, NotReflected, Reservation, Transmitter, TxChecksum, Wake};
 
 use crate::{
     Error, Result,

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU16;
 use std::process::{Child, ChildStdout, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bywash::core::codec::Raw;
 use bywash::core::shard::{Application, Context, Host, Origin};
@@ -76,8 +76,12 @@ struct Running {
 
 impl Running {
     fn start(lab: &Lab, words: &[&str]) -> Self {
-        let all = [&["--interface", SERVER_INTERFACE, "--lab", "off"], words].concat();
-        let mut child = spawn(lab, &all);
+        Self::start_as(lab, &[&["--interface", SERVER_INTERFACE, "--lab", "off"], words].concat())
+    }
+
+    /// Exactly these words.
+    fn start_as(lab: &Lab, words: &[&str]) -> Self {
+        let mut child = spawn(lab, words);
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut up = String::new();
         while !up.contains("try: ") {
@@ -116,8 +120,11 @@ fn refused(lab: &Lab, words: &[&str]) -> (String, Option<i32>) {
 }
 
 fn refused_on(lab: &Lab, interface: &str, words: &[&str]) -> (String, Option<i32>) {
-    let all = [&["--backend", "xdp", "--interface", interface, "--lab", "off"], words].concat();
-    let Output { status, stderr, stdout } = spawn(lab, &all).wait_with_output().unwrap();
+    refused_as(lab, &[&["--backend", "xdp", "--interface", interface, "--lab", "off"], words].concat())
+}
+
+fn refused_as(lab: &Lab, words: &[&str]) -> (String, Option<i32>) {
+    let Output { status, stderr, stdout } = spawn(lab, words).wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&stderr).into_owned();
     let line = text.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| {
         panic!("no error line: {text}{}", String::from_utf8_lossy(&stdout));
@@ -188,6 +195,79 @@ fn the_next_start_works_at_once_after_a_kill() {
         running.end(Signal::KILL);
     }
     lab.remove().unwrap();
+}
+
+#[test]
+fn no_thread_keeps_a_privilege() {
+    let Some(lab) = lab("bywash-srv-caps", |lab| lab.server_address(ServerAddress::Kernel)) else { return };
+    let file = std::env::temp_dir().join(format!("bywash-srv-caps-{}.pcapng", std::process::id()));
+    let running = Running::start(&lab, &["--address-kind", "shared", "--capture", file.to_str().unwrap()]);
+    echo_from(&lab, 8080);
+    let mut names = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{}/task", running.child.id())).unwrap() {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        let line =
+            |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned();
+        let name = line("Name:");
+        // The test harness around the server has a thread of its own, from before.
+        if name.starts_with("bypass-") {
+            continue;
+        }
+        assert_eq!(line("CapPrm:"), "0000000000000000", "{name}");
+        assert_eq!(line("NoNewPrivs:"), "1", "{name}");
+        names.push(name);
+    }
+    for wanted in ["shard 0", "shard 1", "signals", "capture", "kernel tables", "child"] {
+        assert!(names.iter().any(|name| name == wanted), "no {wanted} in {names:?}");
+    }
+    let report = running.end(Signal::TERM);
+    assert!(report.contains("capture: frames written") && !report.contains("frames lost"), "{report}");
+    assert!(std::fs::metadata(&file).unwrap().len() > 100_000, "the echo's bytes are in the file twice");
+    std::fs::remove_file(file).unwrap();
+    lab.remove().unwrap();
+}
+
+#[test]
+fn a_drain_closes_connections_in_order() {
+    let Some(lab) = lab("bywash-srv-drain", |lab| lab) else { return };
+    let running = Running::start(&lab, &["--address", ADDRESS, "--drain-timeout-ms", "20000"]);
+    let mut stream = lab.run_in(Side::Client, || TcpStream::connect("198.18.0.1:8080").unwrap()).unwrap();
+    stream.write_all(b"hello").unwrap();
+    stream.read_exact(&mut [0; 5]).unwrap();
+    let client = std::thread::spawn(move || {
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "FIN, not RST");
+    });
+    let begin = Instant::now();
+    let text = running.end(Signal::INT);
+    assert!(begin.elapsed() < Duration::from_secs(10), "waited for the limit: {text}");
+    assert!(!text.contains("cut off"), "{text}");
+    client.join().unwrap();
+    lab.remove().unwrap();
+}
+
+#[test]
+fn a_server_makes_its_own_lab_and_removes_it() {
+    let Some(stage) = lab("bywash-srv-stage", |lab| lab) else { return };
+    let name = format!("bywash-srv-made-{}", std::process::id());
+    let words = ["--lab", "on", "--lab-name", &name];
+    let namespace = format!("/run/netns/{name}-server");
+    for signal in [Signal::KILL, Signal::TERM] {
+        // Started again with the same name, although a killed run left its lab behind.
+        let running = Running::start_as(&stage, &words);
+        assert!(
+            running.up.contains(&format!("ip netns exec {name}-client nc 198.18.0.1 8080")),
+            "{}",
+            running.up
+        );
+        assert!(std::fs::exists(&namespace).unwrap());
+        let (line, exit) = refused_as(&stage, &words);
+        assert!(line.contains(&format!("lab {name} is in use by pid ")), "{line}");
+        assert_eq!(exit, Some(10));
+        running.end(signal);
+    }
+    assert!(!std::fs::exists(&namespace).unwrap(), "the lab is still there");
+    stage.remove().unwrap();
 }
 
 #[test]

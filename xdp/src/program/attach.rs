@@ -1,8 +1,13 @@
 //! Attaching: native mode, native with frames of several buffers, or generic mode.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use aya::{
     Ebpf,
-    programs::{ProgramError, Xdp, XdpMode, links::FdLink},
+    programs::{ProgramError, Xdp, XdpMode, links::FdLink, xdp::XdpLinkId},
     util::KernelVersion,
 };
 
@@ -12,6 +17,10 @@ use crate::{Error, Result, nic::Interface};
 /// Largest MTU of a native program that takes single-buffer frames only, on drivers that give each frame one 4096-byte
 /// page, as veth does: the page less headroom, Ethernet header and the kernel's bookkeeping.
 const NATIVE_MTU_MAX: u32 = 3506;
+
+/// How long an attach is repeated while the last owner's program is still being removed.
+const BUSY_WAIT_MAX: Duration = Duration::from_secs(1);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where the program is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +129,7 @@ fn link(
     mode: XdpMode,
 ) -> Result<std::result::Result<FdLink, ProgramError>> {
     let program = variant(ebpf, fragments)?;
-    match program.attach_to_if_index(interface.index(), mode) {
+    match attach_patiently(program, interface, mode) {
         Ok(id) => {
             let link = program.take_link(id).map_err(|error| program_error("attaching", &error))?;
             FdLink::try_from(link)
@@ -129,7 +138,7 @@ fn link(
         }
         Err(error) => {
             let errnos = chain(&error);
-            if errnos.contains(&libc::EBUSY) || errnos.contains(&libc::EEXIST) {
+            if is_busy(&errnos) {
                 return Err(Error::ProgramBusy { interface: interface.name().to_owned() });
             }
             if is_permission(&errnos) {
@@ -141,6 +150,28 @@ fn link(
             Ok(Err(error))
         }
     }
+}
+
+/// Attaches, repeating EBUSY: the kernel removes a closed link some time after its process ended.
+fn attach_patiently(
+    program: &mut Xdp,
+    interface: &Interface,
+    mode: XdpMode,
+) -> std::result::Result<XdpLinkId, ProgramError> {
+    let start = Instant::now();
+    loop {
+        match program.attach_to_if_index(interface.index(), mode) {
+            Err(error) if is_busy(&chain(&error)) && start.elapsed() < BUSY_WAIT_MAX => {
+                thread::sleep(BUSY_PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// EEXIST: the other program runs in the other mode.
+fn is_busy(errnos: &[i32]) -> bool {
+    errnos.contains(&libc::EBUSY) || errnos.contains(&libc::EEXIST)
 }
 
 /// The loaded program of a variant.

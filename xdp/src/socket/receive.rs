@@ -12,7 +12,7 @@ use rustix::{
     net::{RecvFlags, recv, xdp::XdpStatistics},
 };
 
-use super::{Shared, total};
+use super::{ReceiveCounters, ReceiveFrames, Shared, total};
 use crate::{
     Error, Result,
     abi::{Descriptor, XDP_PKT_CONTD},
@@ -49,46 +49,6 @@ enum Chain {
     Closed,
     /// It continues a packet of several buffers, which is being dropped.
     Open,
-}
-
-/// Events of a receiving half since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReceiveCounters {
-    /// Packets handed out in bursts.
-    pub packets: u64,
-    /// Bursts with at least one packet; `packets / bursts` is the mean burst.
-    pub bursts: u64,
-    /// Packets dropped because they span several buffers.
-    pub multi_buffer_dropped: u64,
-    /// Descriptors that name no frame of ours or leave their frame: a fault of the driver.
-    pub invalid_descriptors: u64,
-    /// Frames that waited one turn because the fill ring seemed full.
-    pub fill_ring_full: u64,
-    /// System calls made to wake the device.
-    pub wakeups: u64,
-}
-
-/// A receiving half's frames by owner. The parts always add up to [`total`](Self::total).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReceiveFrames {
-    /// In the fill ring, waiting for the kernel.
-    pub fill_ring: u32,
-    /// Taken by the kernel and not yet filled.
-    pub kernel: u32,
-    /// In the rx ring, waiting for us.
-    pub rx_ring: u32,
-    /// In the current burst.
-    pub burst: u32,
-    /// Ours, waiting for room in the fill ring.
-    pub spare: u32,
-}
-
-impl ReceiveFrames {
-    /// The sum of all owners: `rx_frames` of the configuration, at any time.
-    pub fn total(&self) -> u32 {
-        let Self { fill_ring, kernel, rx_ring, burst, spare } = *self;
-        fill_ring + kernel + rx_ring + burst + spare
-    }
 }
 
 impl Receiver {

@@ -1,7 +1,8 @@
 //! The transmitting half: free list, tx ring, kernel, completion ring, free list again.
 
+mod reservation;
+
 use std::{
-    ops::{Deref, DerefMut},
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
 };
@@ -11,7 +12,9 @@ use rustix::{
     net::{SendFlags, send, xdp::XdpStatistics},
 };
 
-use super::{Burst, NeedWakeup, Shared, SocketConfig, checksum, total};
+pub use reservation::Reservation;
+
+use super::{Burst, NeedWakeup, Shared, SocketConfig, TransmitCounters, TransmitFrames, checksum, total};
 use crate::{
     Result,
     abi::{Descriptor, TX_METADATA_LEN, XDP_TX_METADATA, XskTxMetadata},
@@ -78,52 +81,6 @@ pub struct Flush {
     pub wake: Wake,
 }
 
-/// Events of a transmitting half since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TransmitCounters {
-    /// Packets committed.
-    pub packets: u64,
-    /// Flushes that published at least one packet; `packets / flushes` is the mean burst.
-    pub flushes: u64,
-    /// Packets reflected without a copy; also in `packets`.
-    pub reflected: u64,
-    /// Reservations refused because every frame was in flight.
-    pub no_frame: u64,
-    /// Reservations refused because the tx ring was full.
-    pub ring_full: u64,
-    /// System calls made to wake the device.
-    pub wakeups: u64,
-    /// Wake-ups answered with EAGAIN.
-    pub again: u64,
-    /// Checksums completed in software.
-    pub software_checksums: u64,
-    /// Completions that name no frame of ours: a fault of the driver.
-    pub invalid_completions: u64,
-}
-
-/// A transmitting half's frames by owner. The parts always add up to [`total`](Self::total).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TransmitFrames {
-    /// Ours, unused.
-    pub free: u32,
-    /// Committed and not yet flushed.
-    pub staged: u32,
-    /// In the tx ring, waiting for the device.
-    pub tx_ring: u32,
-    /// Taken by the kernel and not yet sent.
-    pub kernel: u32,
-    /// Sent, waiting to be reclaimed.
-    pub completion_ring: u32,
-}
-
-impl TransmitFrames {
-    /// The sum of all owners: `tx_frames` of the configuration, at any time.
-    pub fn total(&self) -> u32 {
-        let Self { free, staged, tx_ring, kernel, completion_ring } = *self;
-        free + staged + tx_ring + kernel + completion_ring
-    }
-}
-
 /// Why a received packet was not reflected; it stays in its burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotReflected {
@@ -174,7 +131,7 @@ impl Transmitter {
     /// A free frame to write a packet into, or `None` (counted) when all are in flight or the tx ring is full.
     pub fn reserve(&mut self) -> Option<Reservation<'_>> {
         self.room().ok()?;
-        Some(Reservation { transmitter: self })
+        Some(Reservation::new(self))
     }
 
     /// Sends packet `index` of `burst`, cut or extended in its frame to `length` bytes, without a copy: its frame
@@ -345,47 +302,5 @@ impl Transmitter {
 impl AsFd for Transmitter {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.shared.fd.as_fd()
-    }
-}
-
-/// The right to fill one free frame. Dropping it without [`commit`](Self::commit) leaves the frame free.
-#[derive(Debug)]
-#[must_use = "a reservation that is not committed sends nothing"]
-pub struct Reservation<'a> {
-    // Room in the ring and a frame at the end of the free list were seen when this was made.
-    transmitter: &'a mut Transmitter,
-}
-
-impl Reservation<'_> {
-    /// Queues the first `length` bytes as a packet; it leaves with the next [`flush`](Transmitter::flush).
-    ///
-    /// # Panics
-    ///
-    /// If `length` is not from 14 to the frame's length, or a partial checksum's field lies outside.
-    pub fn commit(self, length: usize, checksum: TxChecksum) {
-        let max = self.len();
-        assert!((PACKET_MIN..=max).contains(&length), "length {length} of a frame of {max} bytes");
-        let frame = self.transmitter.free.pop().expect(HAS_FRAME);
-        self.transmitter.queue(frame, PACKET_START, length, checksum);
-    }
-}
-
-const HAS_FRAME: &str = "a reservation exists only while a frame is free";
-
-impl Deref for Reservation<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        let Transmitter { shared, free, .. } = &*self.transmitter;
-        let size = shared.umem.frame_size().bytes() as usize;
-        shared.umem.bytes(free.last().expect(HAS_FRAME), PACKET_START as usize..size)
-    }
-}
-
-impl DerefMut for Reservation<'_> {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        let Transmitter { shared, free, .. } = &mut *self.transmitter;
-        let size = shared.umem.frame_size().bytes() as usize;
-        shared.umem.bytes_mut(free.last_mut().expect(HAS_FRAME), PACKET_START as usize..size)
     }
 }

@@ -59,7 +59,8 @@ impl Host for Stack {
     fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Result<usize, WriteError> {
         self.writable(id)?;
         let connection = self.connections.at_mut(id.index);
-        let written = connection.send.push(&mut self.chunks, bytes);
+        let space = (self.config.tcp.send_buffer as usize).saturating_sub(connection.send.len());
+        let written = connection.send.push(&mut self.chunks, &bytes[..bytes.len().min(space)]);
         if written < bytes.len() || connection.send.len() >= self.config.tcp.send_buffer as usize {
             connection.flags.set(Flag::SendFull);
         }
@@ -89,8 +90,9 @@ impl Host for Stack {
             return self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Silence });
         }
         let connection = self.connections.at_mut(id.index);
-        // RFC 1122 section 4.2.2.13: what was received and not read is lost, and the peer must know.
-        let has_unread = self.receive.buffered(connection.receive.as_ref()) > 0;
+        // RFC 1122 section 4.2.2.13: what was received and not read is lost, and the peer must know. What a
+        // handler is looking at right now is not in this: it says by its return how much of that it has read.
+        let has_unread = !self.receive.readable(connection.receive.as_ref()).is_empty();
         connection.flags.set(Flag::Closed);
         connection.flags.take(Flag::EndUntold);
         if has_unread {

@@ -79,6 +79,9 @@ impl Stack {
         if connection.mss == 0 || self.is_opening(index) {
             return Served::Done;
         }
+        if self.owes_sack(index) && self.send_ack_if_owed(transmit, index).is_err() {
+            return Served::NoFrame;
+        }
         if self.send_pieces(transmit, index).is_err() {
             return Served::NoFrame;
         }
@@ -88,6 +91,15 @@ impl Stack {
         let connection = self.connections.at_mut(index);
         output::persist(connection, &self.config.tcp, self.now);
         self.settle(events, index)
+    }
+
+    /// Whether an ACK is owed that must say what has come out of order: a segment with data would not count as a
+    /// duplicate ACK (RFC 5681 section 2) and has no room for SACK blocks.
+    fn owes_sack(&self, index: u32) -> bool {
+        let connection = self.connections.at(index);
+        connection.flags.has(Flag::AckNow)
+            && connection.receive.is_some()
+            && self.receive.ranges(connection.receive.as_ref()).next().is_some()
     }
 
     /// Whether octets can be shown that were not when the connection was served: reading went on in an event.
@@ -229,7 +241,11 @@ impl Stack {
                 }
             }
         }
-        send_tcp(transmit, &self.capabilities, &route, &repr, 0, |_| Sum::ZERO)?;
+        if let Err(error) = send_tcp(transmit, &self.capabilities, &route, &repr, 0, |_| Sum::ZERO) {
+            // The window counts as told already: what was due is due again.
+            connection.flags.set(if is_probe { Flag::Probe } else { Flag::AckNow });
+            return Err(error);
+        }
         window::handle_ack_sent(connection);
         self.counters.frames_sent += 1;
         Ok(())

@@ -12,6 +12,9 @@ use super::Stack;
 use super::counters::DropReason;
 use super::ingress::Arrival;
 
+/// Octets have come that nobody will read: the peer must know (RFC 1122 section 4.2.2.13).
+const UNREAD: Doom = Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset };
+
 impl Stack {
     /// A segment for a synchronized connection.
     #[inline]
@@ -48,6 +51,10 @@ impl Stack {
             }
             Verdict::Reset => {
                 self.counters.resets_received += 1;
+                if connection.sides.has_ended() {
+                    // Both streams are whole; only the application has not seen the end of this one yet.
+                    return;
+                }
                 self.doom(index, Doom { reason: CloseReason::ConnectionReset, farewell: Farewell::Silence });
             }
         }
@@ -107,8 +114,7 @@ impl Stack {
             return self.counters.drop(DropReason::OutOfWindow);
         }
         if connection.flags.has(Flag::Closed) {
-            // Nobody will read them: RFC 1122 section 4.2.2.13 asks for RST.
-            return self.doom(index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
+            return self.doom(index, UNREAD);
         }
         let can_show = connection.flags.has(Flag::Known);
         if accepted.ahead == 0 && connection.receive.is_none() && can_show {
@@ -130,8 +136,11 @@ impl Stack {
         let consumed = events.received(self, id, text).min(text.len());
         self.counters.bytes_in_place += consumed as u64;
         let rest = &text[consumed..];
-        if rest.is_empty() || self.reading(id) == Reading::Closed {
+        if rest.is_empty() {
             return;
+        }
+        if self.reading(id) == Reading::Closed {
+            return self.abandon_unread(index);
         }
         let is_paused = self.reading(id) == Reading::Paused;
         let connection = self.connections.at_mut(index);
@@ -199,7 +208,14 @@ impl Stack {
         let reading = self.reading(id);
         let connection = self.connections.at_mut(index);
         match reading {
-            Reading::Closed => self.receive.release(&mut connection.receive),
+            Reading::Closed => {
+                self.receive.consume(&mut connection.receive, consumed as u32);
+                let is_left = self.receive.buffered(connection.receive.as_ref()) > 0;
+                self.receive.release(&mut connection.receive);
+                if is_left {
+                    self.abandon_unread(index);
+                }
+            }
             Reading::Paused | Reading::Open => {
                 self.receive.consume(&mut connection.receive, consumed as u32);
                 if reading == Reading::Paused && self.receive.buffered(connection.receive.as_ref()) > 0 {
@@ -207,6 +223,12 @@ impl Stack {
                 }
             }
         }
+    }
+
+    /// A handler has closed the connection and left octets unread that it was shown (RFC 1122 section 4.2.2.13).
+    #[cold]
+    fn abandon_unread(&mut self, index: u32) {
+        self.doom(index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
     }
 
     /// The segment ends the peer's stream, here or beyond a hole.
@@ -232,6 +254,8 @@ impl Stack {
     fn finish_receive(&mut self, index: u32) {
         let connection = self.connections.at_mut(index);
         connection.rcv_nxt += 1;
+        // A FIN is taken though the window is closed; the edge then moves with it.
+        connection.rcv_adv = connection.rcv_adv.latest(connection.rcv_nxt);
         connection.sides.finish_receive();
         connection.flags.set(Flag::AckNow);
         if !connection.flags.has(Flag::Closed) {

@@ -1,6 +1,7 @@
 //! Model checks: one writer and one reader on a table of four groups of two slots, in all interleavings with up
 //! to three (once two) preemptions and with all values that the memory model lets a load return.
 
+use super::tags::Tag;
 use super::{Entry, Kind, Lookup, TableWriter};
 use crate::base::slab::Key;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -16,8 +17,23 @@ const F: Tuple = [6, 0x60];
 /// Differs from `A` in one word and from `B` in the other.
 const D: Tuple = [1, 0x20];
 
-/// All hashes are the same, so that every tuple has the same home: two fit, then two in the next group.
-const HASH: u32 = 0;
+/// The tuple's hash: the home is the same for all (two fit, then two in the next group), the tag is that of the
+/// first word, so that `A` and `D` have the same.
+fn hash(table: &TableWriter<2>, tuple: Tuple) -> u32 {
+    let belongs = |hash: &u32| {
+        let home = table.table.home(*hash);
+        home.group == 0 && home.tag == Tag::from_bits(u64::from(tuple[0]))
+    };
+    (0..u32::MAX).find(belongs).unwrap()
+}
+
+fn remove(table: &mut TableWriter<2>, tuple: Tuple) {
+    table.remove(hash(table, tuple), &tuple).unwrap();
+}
+
+fn change(table: &mut TableWriter<2>, tuple: Tuple) {
+    table.set_entry(hash(table, tuple), &tuple, changed(tuple)).unwrap();
+}
 
 fn entry(tuple: Tuple) -> Entry {
     Entry::new(Kind::Synchronized, Key { index: tuple[0], generation: tuple[1] }).unwrap()
@@ -28,7 +44,7 @@ fn changed(tuple: Tuple) -> Entry {
 }
 
 fn insert(table: &mut TableWriter<2>, tuple: Tuple) {
-    table.insert(HASH, &tuple, entry(tuple)).unwrap();
+    table.insert(hash(table, tuple), &tuple, entry(tuple)).unwrap();
 }
 
 /// How often each answer was given, over all interleavings.
@@ -69,8 +85,8 @@ fn check(before: &'static [Tuple], sought: Tuple, write: fn(&mut TableWriter<2>)
         for tuple in before {
             insert(&mut table, *tuple);
         }
-        let (reader, answers) = (table.reader(), counted.clone());
-        let other = thread::spawn(move || answers.count(sought, reader.find(HASH, &sought)));
+        let (reader, answers, hash) = (table.reader(), counted.clone(), hash(&table, sought));
+        let other = thread::spawn(move || answers.count(sought, reader.find(hash, &sought)));
         write(&mut table);
         other.join().unwrap();
     });
@@ -91,7 +107,7 @@ fn loom_insert_hides_nobody() {
 fn loom_removal_that_moves_an_entry_hides_it_from_nobody() {
     for sought in [B, C] {
         let given = check(&[A, B, C], sought, |table| {
-            table.remove(HASH, &A);
+            remove(table, A);
         });
         assert_eq!(given, [true, false, false]);
     }
@@ -101,7 +117,7 @@ fn loom_removal_that_moves_an_entry_hides_it_from_nobody() {
 fn loom_removal_that_moves_two_entries_hides_neither() {
     for sought in [C, F] {
         let given = check(&[A, B, C, E, F], sought, |table| {
-            table.remove(HASH, &A);
+            remove(table, A);
         });
         assert_eq!(given, [true, false, false]);
     }
@@ -110,7 +126,7 @@ fn loom_removal_that_moves_two_entries_hides_neither() {
 #[test]
 fn loom_removal_and_return_hide_nobody() {
     let given = check(&[A, B, C], C, |table| {
-        table.remove(HASH, &A);
+        remove(table, A);
         insert(table, A);
     });
     assert_eq!(given, [true, false, false]);
@@ -119,7 +135,7 @@ fn loom_removal_and_return_hide_nobody() {
 #[test]
 fn loom_removal_is_seen_whole_or_not_at_all() {
     let given = check(&[A, B, C], A, |table| {
-        table.remove(HASH, &A);
+        remove(table, A);
     });
     assert_eq!(given, [true, false, true]);
 }
@@ -127,7 +143,7 @@ fn loom_removal_is_seen_whole_or_not_at_all() {
 #[test]
 fn loom_change_of_state_is_seen_whole_or_not_at_all() {
     let given = check(&[A], A, |table| {
-        table.set_entry(HASH, &A, changed(A));
+        change(table, A);
     });
     assert_eq!(given, [true, true, false]);
 }
@@ -135,8 +151,8 @@ fn loom_change_of_state_is_seen_whole_or_not_at_all() {
 #[test]
 fn loom_move_and_change_of_state_lose_neither() {
     let given = check(&[A, B, C], C, |table| {
-        table.remove(HASH, &A);
-        table.set_entry(HASH, &C, changed(C));
+        remove(table, A);
+        change(table, C);
     });
     assert_eq!(given, [true, true, false]);
 }
@@ -150,13 +166,13 @@ fn loom_answers_do_not_go_back_in_time() {
         for tuple in [A, B, C] {
             insert(&mut table, tuple);
         }
-        let reader = table.reader();
+        let (reader, hash) = (table.reader(), hash(&table, C));
         let other = thread::spawn(move || {
-            let answers = [(); 2].map(|()| reader.find(HASH, &C));
+            let answers = [(); 2].map(|()| reader.find(hash, &C));
             assert_ne!(answers, [Lookup::Found(changed(C)), Lookup::Found(entry(C))]);
         });
-        table.remove(HASH, &A);
-        table.set_entry(HASH, &C, changed(C));
+        remove(&mut table, A);
+        change(&mut table, C);
         other.join().unwrap();
     });
 }
@@ -165,7 +181,7 @@ fn loom_answers_do_not_go_back_in_time() {
 fn loom_reused_slot_never_answers_for_its_former_tuple() {
     for sought in [A, D] {
         let given = check(&[A], sought, |table| {
-            table.remove(HASH, &A);
+            remove(table, A);
             insert(table, D);
         });
         assert_eq!(given, [true, false, true]);
@@ -176,7 +192,7 @@ fn loom_reused_slot_never_answers_for_its_former_tuple() {
 fn loom_slot_in_change_never_answers_for_a_mix_of_tuples() {
     // Half of A and half of B make D, which was never there.
     let given = check(&[A, C, B], D, |table| {
-        table.remove(HASH, &A);
+        remove(table, A);
     });
     assert_eq!(given, [false, false, true]);
 }

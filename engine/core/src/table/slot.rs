@@ -72,6 +72,7 @@ impl<const WORDS: usize> Slot<WORDS> {
 
     /// So many empty slots; loom's atomics cannot be zeroed memory.
     #[cfg(loom)]
+    #[allow(clippy::unnecessary_wraps)]
     pub(super) fn new_array(count: usize) -> Result<Vec<Self>, OutOfMemory> {
         let slot = |_| Self {
             guard: AtomicU32::new(0),

@@ -143,7 +143,7 @@ pub struct Warm {
     pub fin_at: SequenceNumber,
     /// When FIN_WAIT_2 ends for a connection that the application has closed.
     pub fin_wait_2_at: Tick,
-    /// Zero-window probes in a row without an answer.
+    /// Probes and timeouts in a row without an answer of any kind.
     pub probes: u8,
     /// Index of the listener it came by, or none for one that we opened.
     pub listener: Option<u8>,

@@ -195,6 +195,7 @@ fn acknowledge(
     let is_new = ack.is_after(connection.snd_una);
     let window = u32::from(segment.window) << connection.scales.send();
     let same_window = window == connection.snd_wnd;
+    let was_closed = connection.snd_wnd == 0;
     if is_new
         || segment.seq.is_after(connection.snd_wl1)
         || (segment.seq == connection.snd_wl1 && (window > connection.snd_wnd || window == 0))
@@ -202,6 +203,9 @@ fn acknowledge(
         // RFC 9293 section 3.10.7.4, fifth step: an old segment does not set the window.
         if !ack.is_before(connection.snd_una) {
             update_window(connection, warm, segment.seq, window);
+            if was_closed && window > 0 {
+                end_persist(connection, config, now);
+            }
         }
     }
     if connection.flags.has(Flag::Sack) && !segment.options.is_empty() && connection.flight() > 0 {
@@ -237,6 +241,15 @@ fn update_window(connection: &mut Connection, warm: &mut Warm, seq: SequenceNumb
     }
 }
 
+/// The peer has opened its window: what was in flight when it closed is due after an ordinary timeout.
+#[cold]
+fn end_persist(connection: &mut Connection, config: &TcpConfig, now: Instant) {
+    connection.backoff = 0;
+    if connection.flight() > 0 {
+        connection.start_retransmit_timer(now, config);
+    }
+}
+
 /// RFC 2018 section 8; an old ACK's SACK counts as well.
 fn take_sack(connection: &mut Connection, warm: &mut Warm, pool: &mut RecoveryPool, segment: &Segment<'_>) {
     let sack = Options::parse(segment.options).sack;
@@ -250,6 +263,8 @@ fn take_sack(connection: &mut Connection, warm: &mut Warm, pool: &mut RecoveryPo
         return;
     }
     let Some(recovery) = recovery(connection, warm, pool) else { return };
+    // The ranges are ordered by their distance from `una`: none may lie before it.
+    recovery.scoreboard.acknowledge(una);
     for block in blocks {
         let range = Range { start: SequenceNumber(block.left), end: SequenceNumber(block.right) };
         recovery.scoreboard.add(range, una, connection.snd_nxt);

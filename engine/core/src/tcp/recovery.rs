@@ -135,17 +135,13 @@ impl Recovery {
         self.high_rxt = self.high_rxt.latest(connection.snd_una);
         match self.phase {
             Phase::Disorder => {
-                if self.scoreboard.sacked() == 0 {
-                    Progress::Over
-                } else {
-                    Progress::GoesOn
-                }
+                // RFC 6675 section 5: duplicates count from the last cumulative acknowledgment on.
+                connection.dup_acks = 0;
+                if self.scoreboard.sacked() == 0 { Progress::Over } else { Progress::GoesOn }
             }
-            Phase::Fast | Phase::Loss if !connection.snd_una.is_before(self.recover) => {
-                if matches!(self.phase, Phase::Fast) {
-                    // RFC 6582 section 3.2 step 3, option 1: no burst after recovery.
-                    connection.cwnd = warm.ssthresh.min(connection.flight().max(mss) + mss);
-                }
+            Phase::Fast if !connection.snd_una.is_before(self.recover) => {
+                // RFC 6582 section 3.2 step 3, option 1: no burst after recovery.
+                connection.cwnd = warm.ssthresh.min(connection.flight().max(mss) + mss);
                 Progress::Over
             }
             Phase::Fast => {
@@ -157,7 +153,7 @@ impl Recovery {
             Phase::Loss => {
                 let grown = connection.cwnd.saturating_add(acked.min(2 * mss));
                 connection.cwnd = if connection.cwnd < warm.ssthresh { grown } else { connection.cwnd };
-                Progress::GoesOn
+                if connection.snd_una.is_before(self.recover) { Progress::GoesOn } else { Progress::Over }
             }
         }
     }

@@ -126,6 +126,12 @@ impl Sides {
         self.0 == 0
     }
 
+    /// Whether both FINs were sent, received and acknowledged: TIME_WAIT or CLOSED.
+    #[inline]
+    pub const fn has_ended(self) -> bool {
+        matches!((self.send(), self.receive()), (SendSide::FinAcked, ReceiveSide::Finished))
+    }
+
     /// The name that RFC 9293 gives it.
     pub const fn state(self) -> State {
         match (self.send(), self.receive()) {

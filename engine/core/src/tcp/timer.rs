@@ -70,10 +70,13 @@ fn retransmit(
     config: &TcpConfig,
     now: Instant,
 ) -> Expired {
-    if connection.backoff >= retries_max(connection, config) {
+    // A peer whose window is closed is asked for ever, as long as it answers (RFC 9293 section 3.8.6.1).
+    let unanswered = if connection.snd_wnd == 0 { warm.probes } else { connection.backoff };
+    if unanswered >= retries_max(connection, config) {
         return Expired::TimedOut;
     }
-    connection.backoff += 1;
+    warm.probes = warm.probes.saturating_add(1);
+    connection.backoff = connection.backoff.saturating_add(1);
     connection.flags.take(Flag::Timing);
     connection.start_retransmit_timer(now, config);
     match recovery(connection, warm, pool) {

@@ -4,7 +4,7 @@ use crate::base::time::{Duration, Instant};
 
 use super::config::TcpConfig;
 use super::connection::Connection;
-use super::state::Flag;
+use super::state::{Flag, ReceiveSide};
 use super::tick::Tick;
 
 /// The window field to send with `free` octets of receive buffer left, and the right edge that goes with it.
@@ -30,6 +30,12 @@ const HALF_SYN_WINDOW: u32 = 0x8000;
 /// less than two, by half the buffer when it sees little. A peer that sees more hears of it with the next ACK.
 #[inline]
 pub fn is_update_due(connection: &Connection, config: &TcpConfig, free: u32) -> bool {
+    if connection.sides.receive() == ReceiveSide::Finished {
+        // Nothing will come any more.
+        return false;
+    }
+    // What the field cannot say is no gain.
+    let free = free.min(0xffff << connection.scales.receive());
     let open = connection.rcv_adv.since(connection.rcv_nxt);
     let half = config.receive_buffer / 2;
     let step = u32::from(connection.mss).min(half);

@@ -19,6 +19,7 @@ use pcap_file::pcapng::blocks::interface_description::{
 use pcap_file::{DataLink, PcapError};
 
 use super::{Direction, Note, Shared};
+use crate::os::privileges;
 
 /// How long an idle writer sleeps. Shards do not wake it, since that would cost them a system call.
 const IDLE: Duration = Duration::from_millis(2);
@@ -81,6 +82,8 @@ impl Drop for Writer {
 }
 
 fn write_all(mut output: PcapNgWriter<BufWriter<File>>, shared: &Shared, tally: &Tally) {
+    // The file is open: nothing more is needed.
+    privileges::drop_in_helper();
     loop {
         let ending = tally.ending.load(Ordering::Acquire);
         while let Some(result) = shared.records.take(|frame, note| write_one(&mut output, frame, &note)) {

@@ -53,6 +53,11 @@ pub fn drop_unneeded(after: After) -> Result<(), Error> {
     set_no_new_privs(true).map_err(Error::os("cannot give up gaining privileges"))
 }
 
+/// The same for a helper thread that needs none; if the kernel refuses, the thread does its work all the same.
+pub(crate) fn drop_in_helper() {
+    drop(drop_unneeded(After::Serve));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

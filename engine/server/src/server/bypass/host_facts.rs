@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::mesh::Mesh;
 use crate::os::bell::Bell;
 use crate::os::netlink::{HostTables, KernelFact};
-use crate::os::privileges::{self, After};
+use crate::os::privileges;
 use crate::report::ShardReport;
 
 /// What the kernel knew when it was asked.
@@ -101,9 +101,7 @@ impl Drop for HostFacts {
 impl Shared {
     fn follow(&self, mut tables: HostTables, mesh: &Mesh<HostFact>) {
         // It was started before the process gave its privileges up, and needs none.
-        if privileges::drop_unneeded(After::Serve).is_err() {
-            return;
-        }
+        privileges::drop_in_helper();
         while !self.ending.load(Ordering::Relaxed) {
             if tables.changes(|fact| self.tell(mesh, fact)).is_err() {
                 // Changes were lost (ENOBUFS): the whole state says what they were.

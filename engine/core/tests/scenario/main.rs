@@ -1,0 +1,21 @@
+//! Scenarios and conformance rows: segments in, segments out, in virtual time.
+//!
+//! Tests are named after the rows: `s07` of the scenarios, `c046` of the conformance list.
+#![forbid(unsafe_code)]
+
+mod harness;
+
+mod active;
+mod answers;
+mod closing;
+mod congestion;
+mod hostile;
+mod opening;
+mod options;
+mod persist;
+mod receiving;
+mod recovery;
+mod reset;
+mod sending;
+mod time_wait;
+mod timeout;
