@@ -8,6 +8,7 @@
 //! | [`passive`], [`active`] | opening, by the peer and by us |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
 //! | [`service`] | what a connection has to send or tell once the burst is in |
+//! | [`transmit`], [`retire`] | its segments; its end |
 //! | [`timers`] | what expires |
 //! | [`host`] | what handlers may do |
 //! | [`egress`], [`answers`] | frames built in place; ICMP, ARP and ND |
@@ -28,10 +29,12 @@ pub mod neighbour;
 pub mod passive;
 pub mod peers;
 pub mod report;
+pub mod retire;
 pub mod service;
 pub mod synchronized;
 pub mod tables;
 pub mod timers;
+pub mod transmit;
 
 pub use config::{LocalAddress, Ownership, StackConfig};
 pub use counters::{Counters, DropReason};

@@ -1,0 +1,120 @@
+//! The end of a connection: RST if one is due, TIME_WAIT if it must be, and everything given back.
+
+use crate::base::slab::Key;
+use crate::port::Transmit;
+use crate::shard::{CloseReason, Events};
+use crate::table::{Entry, Kind};
+use crate::tcp::connection::Farewell;
+use crate::tcp::input::end_recovery;
+use crate::tcp::state::{Flag, State};
+use crate::tcp::tick::Tick;
+use crate::tcp::time_wait::TimeWait;
+use crate::wire::Sum;
+use crate::wire::tcp::Flags as Control;
+
+use super::Stack;
+use super::egress::send_segment;
+use super::service::Served;
+use super::tables::Hashed;
+
+impl Stack {
+    /// Both streams have ended: the connection is told off, and remembered if it must be.
+    pub(super) fn retire<E: Events<Self>>(&mut self, events: &mut E, index: u32) {
+        let connection = self.connections.at(index);
+        let needs_time_wait = connection.sides.state() == State::TimeWait;
+        let (tuple, hashed) = self.tuple_of(index);
+        let scale = connection.scales.receive();
+        let record = TimeWait {
+            tuple,
+            hash: hashed.hash,
+            snd_nxt: connection.snd_nxt,
+            rcv_nxt: connection.rcv_nxt,
+            window: (connection.rcv_adv.since(connection.rcv_nxt) >> scale).min(0xffff) as u16,
+            ts_recent: connection.flags.has(Flag::Timestamps).then_some(connection.ts_recent),
+            ts_offset: connection.ts_offset,
+            expires_at: Tick::NONE,
+        };
+        self.remove(events, index, CloseReason::Finished);
+        if needs_time_wait {
+            self.begin_time_wait(record, &hashed);
+        }
+    }
+
+    fn begin_time_wait(&mut self, mut record: TimeWait, hashed: &Hashed) {
+        record.restart(&self.config.tcp, self.now);
+        if self.time_wait.len() == self.time_wait.capacity() {
+            // As tcp_max_tw_buckets: the oldest makes room.
+            if let Some(oldest) = self.time_wait_queue.front().copied() {
+                self.counters.time_wait_evicted += 1;
+                self.end_time_wait(oldest);
+            }
+        }
+        let Ok(key) = self.time_wait.insert(record) else { return };
+        let inserted =
+            Entry::new(Kind::TimeWait, key).is_ok_and(|entry| self.tables.insert(hashed, entry).is_ok());
+        if inserted {
+            self.time_wait_queue.push_back(key);
+        } else {
+            self.time_wait.remove(key);
+        }
+    }
+
+    /// Ends a TIME_WAIT.
+    pub(super) fn end_time_wait(&mut self, key: Key) {
+        let Some(record) = self.time_wait.remove(key).copied() else { return };
+        self.tables.remove(&Hashed::of(&record.tuple, &self.hasher));
+        if self.time_wait_queue.front() == Some(&key) {
+            self.time_wait_queue.pop_front();
+        }
+    }
+
+    /// Sends the RST of a doomed connection, if one is due, and removes it.
+    #[cold]
+    pub(super) fn bury<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        index: u32,
+    ) -> Served {
+        let Some(doom) = self.warm[index as usize].doom else { return Served::Done };
+        if matches!(doom.farewell, Farewell::Reset) && !self.is_opening(index) {
+            let seq = self.connections.at(index).snd_nxt;
+            if let Some((route, mut head)) = self.head(index, seq, Control::RST | Control::ACK) {
+                head.timestamps = None;
+                if send_segment(transmit, &self.capabilities, &route, &head, 0, |_| Sum::ZERO).is_err() {
+                    return Served::NoFrame;
+                }
+                self.counters.frames_sent += 1;
+                self.counters.resets_sent += 1;
+            }
+        }
+        self.remove(events, index, doom.reason);
+        Served::Gone
+    }
+
+    /// Gives everything back that a connection holds, and tells the application.
+    fn remove<E: Events<Self>>(&mut self, events: &mut E, index: u32, reason: CloseReason) {
+        let (_, hashed) = self.tuple_of(index);
+        let Some(id) = self.connections.key_at(index) else { return };
+        let was_opening = self.is_opening(index);
+        if was_opening {
+            self.remove_syn_sent(&hashed);
+        }
+        self.tables.remove(&hashed);
+        let connection = self.connections.at_mut(index);
+        let warm = &mut self.warm[index as usize];
+        end_recovery(connection, warm, &mut self.recoveries);
+        connection.send.clear(&mut self.chunks);
+        self.receive.release(&mut connection.receive);
+        self.neighbours.release(connection.neighbour);
+        let is_known = connection.flags.has(Flag::Known) || was_opening;
+        if connection.armed_at.is_set() {
+            self.wheel.disarm(index);
+        }
+        self.connections.remove(id);
+        self.counters.closed += 1;
+        if is_known {
+            events.closed(self, id, reason);
+        }
+    }
+}
