@@ -58,7 +58,7 @@ impl Chunked {
                     self.begin_chunk(parse_size(line)?, codec)?;
                 }
                 State::Data { remaining } => {
-                    let len = remaining.min(rest.len().min(codec.piece_max) as u64);
+                    let len = remaining.min(rest.len().min(codec.piece_max.max(1)) as u64);
                     if len == 0 {
                         break;
                     }

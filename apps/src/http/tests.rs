@@ -1,6 +1,7 @@
 //! Scenario s46 at the codec: every split, every limit, and work that stays linear.
 
 use bywash_core::codec::{Codec, Decoded};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -173,5 +174,58 @@ fn errors_say_their_numbers() {
     ] {
         let text = error.to_string();
         assert!(numbers.iter().all(|number| text.contains(number)), "{text}");
+    }
+}
+
+/// What requests are made of, good and bad.
+const FRAGMENTS: [&str; 24] = [
+    "GET / HTTP/1.1\r\n",
+    "POST /echo HTTP/1.1\r\n",
+    "HEAD /x HTTP/1.0\r\n",
+    "Host: a\r\n",
+    "Host: a\r\n\r\n",
+    "Content-Length: 3\r\n",
+    "Content-Length: 5\r\n\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n",
+    "3\r\nabc\r\n",
+    "0\r\n\r\n",
+    "0\r\nA: b\r\n\r\n",
+    "abc",
+    "abcde",
+    "\r\n",
+    "\n",
+    "\r",
+    " ",
+    ":",
+    "\0",
+    "GET",
+    "HTTP/1.",
+    "1",
+    "fffffffffffffffff",
+    ";",
+];
+
+proptest! {
+    #[test]
+    fn s46_what_is_found_does_not_depend_on_the_cuts(
+        fragments in prop::collection::vec(prop::sample::select(&FRAGMENTS[..]), 0..30),
+        cuts in prop::collection::vec(1usize..40, 1..10),
+    ) {
+        let stream = fragments.concat().into_bytes();
+        let codec = HttpCodec { head_max: 64, body_max: 1000, piece_max: 5 };
+        let mut whole = Reader::new(codec);
+        let whole_result = whole.piece(&stream);
+        let mut cut = Reader::new(codec);
+        let (mut rest, mut cuts) = (&stream[..], cuts.iter().cycle());
+        let mut cut_result = Ok(());
+        while !rest.is_empty() && cut_result.is_ok() {
+            let (piece, after) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+            cut_result = cut.piece(piece);
+            rest = after;
+        }
+        prop_assert_eq!(&cut.found, &whole.found);
+        // A head that has begun to go wrong may be waited for, but what was accepted whole is never refused.
+        prop_assert!(cut_result.is_ok() || whole_result.is_err(), "{:?} {:?}", cut_result, whole_result);
+        prop_assert!(cut.unread.len() <= codec.head_max + 40);
     }
 }

@@ -1,6 +1,7 @@
 //! The transports that touch the world, and what the framework asks of each.
 
 pub mod mio;
+pub mod xdp;
 
 use std::io;
 use std::sync::Arc;

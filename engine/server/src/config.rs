@@ -107,6 +107,14 @@ pub struct Config {
     #[arg(long, value_name = "COUNT")]
     pub frames: u32,
 
+    /// Memory for bytes that wait to be sent or acknowledged, of each shard.
+    #[arg(long, value_name = "BYTES")]
+    pub send_memory_max: u64,
+
+    /// Memory for received bytes that the application has not consumed, of each shard.
+    #[arg(long, value_name = "BYTES")]
+    pub receive_memory_max: u64,
+
     /// TCP's own settings, under their Linux names.
     #[command(flatten, next_help_heading = "TCP")]
     pub tcp: TcpConfig,
@@ -133,6 +141,8 @@ impl Default for Config {
             drain_timeout_ms: 5_000,
             connections_max: 65_536,
             frames: 4_096,
+            send_memory_max: 128 << 20,
+            receive_memory_max: 128 << 20,
             tcp: TcpConfig::default(),
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bywash_core::base::OutOfMemory;
+use bywash_core::stack::{ListenError, StackError};
 use bywash_xdp::lab::LabError;
 
 use crate::config::ConfigError;
@@ -69,6 +70,31 @@ pub enum Error {
         /// The interface.
         interface: String,
     },
+    /// There is nothing to serve on.
+    #[error("{interface} has no address to serve on: give one with --address")]
+    NoAddress {
+        /// The interface.
+        interface: String,
+    },
+    /// As many queues as the interface spreads to, but not the same.
+    #[error("{interface} spreads frames to queues 0 to {}, and nobody would serve queue {queue}: choose --queues all", spread - 1)]
+    QueueUnserved {
+        /// The interface.
+        interface: String,
+        /// The first queue that would not be served.
+        queue: u32,
+        /// How many queues frames are spread to, from 0.
+        spread: u32,
+    },
+    /// The interface, a queue or the program.
+    #[error(transparent)]
+    Xdp(#[from] bywash_xdp::Error),
+    /// The stack does not fit or contradicts itself.
+    #[error("the stack cannot be made: {0}")]
+    Stack(#[from] StackError),
+    /// The stack does not listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// Another program listens there.
     #[error("{address} is taken: another program listens there; choose another --port")]
     PortTaken {
@@ -129,7 +155,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Arguments(error) => u8::try_from(error.exit_code()).unwrap_or(2),
-            Self::Config(_) | Self::NoSuchCore { .. } | Self::Capture { .. } => 2,
+            Self::Config(_) | Self::NoAddress { .. } | Self::NoSuchCore { .. } | Self::Capture { .. } => 2,
             Self::NoPrivileges { .. } | Self::Lab(LabError::MissingCapability { .. }) => 3,
             Self::NoAfXdp => 4,
             Self::AddressUsedByKernel { .. } | Self::AddressNotShared { .. } | Self::NotOurAddress { .. } => {
@@ -137,7 +163,9 @@ impl Error {
             }
             Self::PortTaken { .. } => 9,
             Self::Lab(_) => 10,
-            Self::OutOfMemory(_) => 1,
+            Self::OutOfMemory(_) | Self::Stack(_) | Self::Listen(_) => 1,
+            Self::QueueUnserved { .. } => 6,
+            Self::Xdp(error) => xdp_exit_code(error),
             Self::ShardPanicked { .. } => 11,
             Self::Os { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => 3,
@@ -145,6 +173,22 @@ impl Error {
                 _ => 1,
             },
         }
+    }
+}
+
+fn xdp_exit_code(error: &bywash_xdp::Error) -> u8 {
+    use bywash_xdp::Error as Xdp;
+    match error {
+        Xdp::Config { .. } => 2,
+        Xdp::NotPermitted { .. } => 3,
+        Xdp::NoAfXdp => 4,
+        Xdp::NoSuchInterface { .. } => 5,
+        Xdp::QueueOutOfRange { .. }
+        | Xdp::QueueBusy { .. }
+        | Xdp::ProgramBusy { .. }
+        | Xdp::FewerQueuesServed { .. } => 6,
+        Xdp::MtuTooLarge { .. } => 7,
+        Xdp::ZeroCopyRefused { .. } | Xdp::TableFull { .. } | Xdp::Program { .. } | Xdp::Os { .. } => 1,
     }
 }
 

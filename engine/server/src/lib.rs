@@ -28,6 +28,7 @@
 #![deny(unsafe_code)]
 
 pub mod backends;
+mod capture;
 pub mod config;
 pub mod error;
 pub mod mesh;

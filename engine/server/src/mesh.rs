@@ -83,6 +83,11 @@ impl<F: Copy + Send> Mesh<F> {
         self.inboxes.get(index).map(|inbox| &inbox.bell)
     }
 
+    /// Whether something waits for shard `index`.
+    pub fn has_work(&self, index: usize) -> bool {
+        self.inboxes.get(index).is_some_and(|inbox| inbox.has_work())
+    }
+
     fn publish_except(&self, sender: usize, fact: F) -> u32 {
         let mut lost = 0;
         for (index, inbox) in self.inboxes.iter().enumerate() {

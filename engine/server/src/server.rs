@@ -4,10 +4,11 @@
 //! |---|---|
 //! | `choose` | which backend, and why not the better one |
 //! | `place` | the host, or a lab made for the server |
-//! | `start`, `kernel` | set-up |
+//! | `start`, `kernel`, `bypass` | set-up, on the kernel's TCP and on ours |
 //! | `control` | the control plane: start, signals, reports, drain |
 //! | `shard_thread`, `shard_loop` | what a shard's thread does |
 
+mod bypass;
 mod choose;
 mod control;
 mod kernel;

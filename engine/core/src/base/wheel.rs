@@ -2,11 +2,13 @@
 //!
 //! Time is cut into ticks of 2¹⁶ ns (65.5 µs). Four levels of 256 slots hold the ticks of the next 2³² (78
 //! hours): a tick lies on the level of the highest of its base-256 digits that differs from the wheel's own
-//! tick, in the slot of that digit. Ticks beyond that wait in one more list. When the wheel reaches a slot of
-//! an upper level, the slot's timers move down (cascade); on the lowest level all timers of a slot are due.
+//! tick, in the slot of that digit; what is due lies in the lowest level's slot of the wheel's own digit. Ticks
+//! beyond the levels wait in one more list. When the wheel reaches a slot of an upper level, the slot's timers
+//! move down (cascade).
 //!
 //! A timer never fires early and, if [`TimerWheel::expire`] is called in time, at most one tick late. Arming
-//! and disarming cost O(1), and so does passing over any length of time in which nothing is armed.
+//! and disarming cost O(1), and so does passing over any length of time in which nothing is armed. The work of
+//! one call is bounded by the size of the caller's batch, however many timers there are.
 
 mod node;
 #[cfg(test)]
@@ -15,7 +17,7 @@ mod tests;
 use super::OutOfMemory;
 use super::prefetch::prefetch;
 use super::time::Instant;
-use node::{DUE, FAR, Lists};
+use node::{CASCADING, FAR, Lists};
 
 /// Binary logarithm of a tick in nanoseconds.
 const TICK_SHIFT: u32 = 16;
@@ -25,8 +27,11 @@ const SLOT_SHIFT: u32 = 8;
 const SLOTS: usize = 1 << SLOT_SHIFT;
 /// Levels of the wheel.
 const LEVELS: usize = 4;
-/// Ticks that the levels distinguish; the rest is far.
+/// Binary logarithm of the ticks that the levels distinguish; the rest is far.
 const REVOLUTION_SHIFT: u32 = SLOT_SHIFT * LEVELS as u32;
+/// How many timers a call may cascade for each place of its batch. A timer cascades at most as often as there
+/// are levels, so expiry keeps up with any steady rate.
+const CASCADES_PER_PLACE: usize = 2 * LEVELS;
 
 /// Timers for the indices `0..maximum`, at most one for each.
 ///
@@ -36,7 +41,8 @@ const REVOLUTION_SHIFT: u32 = SLOT_SHIFT * LEVELS as u32;
 pub struct TimerWheel {
     /// All ticks up to this one are over or due.
     now_tick: u64,
-    /// Which slots of each level hold a timer. All lie behind the wheel's own digit of that level.
+    /// Which slots of each level hold a timer. All lie behind the wheel's own digit of that level; on the
+    /// lowest level also at it.
     occupied: [[u64; SLOTS / 64]; LEVELS],
     lists: Lists,
     armed: usize,
@@ -94,36 +100,40 @@ impl TimerWheel {
         self.lists.tick(index).map(tick_start)
     }
 
-    /// Moves to `now` and takes due indices out of the wheel into `batch`, as many as it holds; returns how
-    /// many. A full batch means that more may be due: call again. Earlier ticks come first; within a tick the
-    /// order is not specified. A `now` before that of an earlier call moves nothing.
+    /// Moves to `now` and takes due indices out of the wheel into `batch`; returns how many. Earlier ticks come
+    /// first; within a tick the order is not specified. A `now` before that of an earlier call moves nothing.
     ///
-    /// The work is proportional to the timers that expire or cascade, however far `now` has moved.
+    /// One call takes at most as many as the batch holds and cascades at most eight times as many. If that was
+    /// not enough, [`next_expiry`](Self::next_expiry) is not after `now`: call again, at once or soon.
     pub fn expire(&mut self, now: Instant, batch: &mut [u32]) -> usize {
         let target = tick_begun(now);
+        let mut cascades = batch.len() * CASCADES_PER_PLACE;
         let mut taken = 0;
         loop {
-            while let Some(place) = batch.get_mut(taken) {
-                let Some(index) = self.lists.pop(DUE) else { break };
-                *place = index;
-                taken += 1;
+            taken += self.take_due(&mut batch[taken..]);
+            if taken == batch.len() {
+                break;
             }
-            if taken == batch.len() || !self.advance(target) {
-                self.armed -= taken;
-                return taken;
+            match self.next_event() {
+                Some(event) if event.tick() <= target && cascades > 0 => self.reach(event, &mut cascades),
+                Some(event) if event.tick() <= target => break,
+                Some(_) | None => {
+                    // No slot is passed over, so each timer's highest differing digit stays the same.
+                    self.now_tick = self.now_tick.max(target);
+                    break;
+                }
             }
         }
+        self.armed -= taken;
+        taken
     }
 
     /// A moment before which nothing expires, or `None` if nothing is armed. It is exact for a timer of the
     /// lowest level; for a later one it is when its slot cascades, so a caller that sleeps until then may find
     /// nothing due, at most four times per timer.
+    #[inline]
     pub fn next_expiry(&self) -> Option<Instant> {
-        if self.lists.is_empty(DUE) {
-            Some(tick_start(self.next_event()?.tick()))
-        } else {
-            Some(tick_start(self.now_tick))
-        }
+        self.next_event().map(|event| tick_start(event.tick()))
     }
 
     /// How many timers are armed.
@@ -152,26 +162,30 @@ impl TimerWheel {
         self.lists.address_range()
     }
 
-    /// Moves to the next slot that holds timers, if it begins by `target`, and empties it downward; else to
-    /// `target`. Returns whether there was such a slot. To be called when nothing is left in the due list.
-    fn advance(&mut self, target: u64) -> bool {
-        match self.next_event() {
-            Some(event) if event.tick() <= target => {
-                self.now_tick = event.tick();
-                self.reach(event);
-                true
-            }
-            Some(_) | None => {
-                // No slot is passed over, so each timer's highest differing digit stays the same.
-                self.now_tick = self.now_tick.max(target);
-                false
+    /// Takes indices that are due, as many as there is room for; returns how many.
+    #[inline]
+    fn take_due(&mut self, batch: &mut [u32]) -> usize {
+        let slot = self.now_tick as usize % SLOTS;
+        let mut taken = 0;
+        while taken < batch.len() && !self.lists.is_empty(slot) {
+            let round = self.lists.pop_round(slot, batch.len() - taken);
+            for (index, _) in round.timers() {
+                batch[taken] = index;
+                taken += 1;
             }
         }
+        if self.lists.is_empty(slot) {
+            self.occupied[0][slot / 64] &= !(1 << (slot % 64));
+        }
+        taken
     }
 
-    /// The nearest slot that holds timers. A lower level's slots all begin before those of a higher one.
+    /// What comes next. A lower level's slots all begin before those of a higher one.
     #[inline]
     fn next_event(&self) -> Option<Event> {
+        if !self.lists.is_empty(CASCADING) {
+            return Some(Event::Cascade { tick: self.now_tick });
+        }
         for (level, words) in self.occupied.iter().enumerate() {
             if let Some(slot) = first_set(words) {
                 let shift = SLOT_SHIFT * level as u32;
@@ -184,39 +198,43 @@ impl TimerWheel {
             .then_some(Event::Revolution { tick: (revolution + 1) << REVOLUTION_SHIFT })
     }
 
-    /// Empties the list of a slot at whose beginning the wheel now stands.
-    fn reach(&mut self, event: Event) {
-        let list = match event {
+    /// Moves to an event and cascades its timers, as far as `cascades` allows; the rest stays for the next call,
+    /// and until then the wheel stands at the event.
+    fn reach(&mut self, event: Event, cascades: &mut usize) {
+        self.now_tick = event.tick();
+        match event {
+            // Its timers are due as they are.
+            Event::Slot { level: 0, .. } => return,
             Event::Slot { level, slot, .. } => {
                 self.occupied[level][slot / 64] &= !(1 << (slot % 64));
-                if level == 0 {
-                    return self.lists.move_to_due(slot);
-                }
-                level * SLOTS + slot
+                self.lists.move_to_cascading(level * SLOTS + slot);
             }
-            Event::Revolution { .. } => FAR,
-        };
-        let mut rest = self.lists.detach(list);
-        while let Some((index, tick)) = self.lists.next_detached(&mut rest) {
-            self.place(index, tick);
+            Event::Revolution { .. } => self.lists.move_to_cascading(FAR),
+            Event::Cascade { .. } => {}
+        }
+        while *cascades > 0 && !self.lists.is_empty(CASCADING) {
+            let round = self.lists.pop_round(CASCADING, *cascades);
+            for (index, tick) in round.timers() {
+                self.place(index, tick);
+                *cascades -= 1;
+            }
         }
     }
 
     /// Links an index that is in no list into the one where its tick belongs.
     #[inline]
     fn place(&mut self, index: u32, tick: u64) {
-        let list = if tick <= self.now_tick {
-            DUE
-        } else {
-            let level = ((tick ^ self.now_tick).ilog2() / SLOT_SHIFT) as usize;
-            match self.occupied.get_mut(level) {
-                Some(words) => {
-                    let slot = (tick >> (SLOT_SHIFT * level as u32)) as usize % SLOTS;
-                    words[slot / 64] |= 1 << (slot % 64);
-                    level * SLOTS + slot
-                }
-                None => FAR,
+        // What is overdue belongs to the current tick.
+        let due = tick.max(self.now_tick);
+        // The lowest bit stands for no difference at all: the lowest level.
+        let level = (((due ^ self.now_tick) | 1).ilog2() / SLOT_SHIFT) as usize;
+        let list = match self.occupied.get_mut(level) {
+            Some(words) => {
+                let slot = (due >> (SLOT_SHIFT * level as u32)) as usize % SLOTS;
+                words[slot / 64] |= 1 << (slot % 64);
+                level * SLOTS + slot
             }
+            None => FAR,
         };
         self.lists.push(list, index, tick);
     }
@@ -240,12 +258,14 @@ enum Event {
     Slot { level: usize, slot: usize, tick: u64 },
     /// The tick at which the far list is looked through.
     Revolution { tick: u64 },
+    /// The rest of a slot or of the far list, at whose tick the wheel stands.
+    Cascade { tick: u64 },
 }
 
 impl Event {
     const fn tick(self) -> u64 {
         match self {
-            Self::Slot { tick, .. } | Self::Revolution { tick } => tick,
+            Self::Slot { tick, .. } | Self::Revolution { tick } | Self::Cascade { tick } => tick,
         }
     }
 }

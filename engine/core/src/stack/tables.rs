@@ -114,9 +114,9 @@ impl Tables {
         (self.v4.reader(), self.v6.reader())
     }
 
-    /// Where both arrays lie, for advice about huge pages.
-    pub fn address_ranges(&self) -> [core::ops::Range<usize>; 2] {
-        [self.v4.address_range(), self.v6.address_range()]
+    /// Where the arrays of both lie, for advice about huge pages.
+    pub fn address_ranges(&self) -> impl Iterator<Item = core::ops::Range<usize>> {
+        self.v4.address_ranges().into_iter().chain(self.v6.address_ranges())
     }
 }
 

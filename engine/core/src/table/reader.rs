@@ -1,8 +1,8 @@
 //! The side of the table that any thread may read.
 
-use super::ConnectionTable;
 use super::entry::Entry;
-use super::slot::{DISTANCE_MAX, Match};
+use super::slot::{Match, PROBES_MAX};
+use super::{ConnectionTable, Home};
 use crate::base::sync::{Arc, Ordering, fence, spin_loop};
 
 /// How often one look-up may meet a slot in the midst of a change, or find nothing while entries moved.
@@ -53,8 +53,8 @@ impl<const WORDS: usize> TableReader<WORDS> {
             if let Some(entry) = self.sweep(home, tuple, &mut retries) {
                 return Lookup::Found(entry);
             }
-            // Acquire pairs with the release fence of a slot's change: if a word read by the sweep had been
-            // overwritten by a move, the load below sees that move counted.
+            // Acquire pairs with the release stores of tags and the release fence of a slot's change: if a tag or
+            // a word read by the sweep was set after a move, the load below sees that move counted.
             fence(Ordering::Acquire);
             if retries < RETRIES_MAX && self.table.moves.0.load(Ordering::Relaxed) == moves {
                 return Lookup::Absent;
@@ -70,29 +70,43 @@ impl<const WORDS: usize> TableReader<WORDS> {
         self.table.prefetch(hash);
     }
 
-    /// Probes once from `home` to the first empty slot, and some slots more than once if they change.
+    /// Probes once from `home` to the first group that is not full.
     #[inline]
-    fn sweep(&self, home: usize, tuple: &[u32; WORDS], retries: &mut u32) -> Option<Entry> {
-        for distance in 0..=DISTANCE_MAX {
-            let slot = self.table.slot(home + distance);
-            loop {
-                let guard = slot.load_guard();
-                if guard.is_empty() {
-                    return None;
+    fn sweep(&self, home: Home, tuple: &[u32; WORDS], retries: &mut u32) -> Option<Entry> {
+        for group in home.group..home.group + PROBES_MAX {
+            let tags = self.table.tags.load(group);
+            for offset in tags.candidates(home.tag) {
+                let found = self.read_settled(group, offset, tuple, retries);
+                if found.is_some() {
+                    return found;
                 }
-                match slot.read(guard, tuple) {
-                    Match::Same(entry) => return Some(entry),
-                    Match::Other => break,
-                    Match::Changing => {
-                        *retries += 1;
-                        if *retries >= RETRIES_MAX {
-                            return None;
-                        }
-                        spin_loop();
-                    }
-                }
+            }
+            if !tags.is_full() {
+                return None;
             }
         }
         None
+    }
+
+    /// Reads a slot, again if it changes meanwhile; `None` if it holds another tuple or the retries are used up.
+    #[inline]
+    fn read_settled(
+        &self,
+        group: usize,
+        offset: usize,
+        tuple: &[u32; WORDS],
+        retries: &mut u32,
+    ) -> Option<Entry> {
+        loop {
+            match self.table.slot(group, offset).read(tuple) {
+                Match::Same(entry) => return Some(entry),
+                Match::Other => return None,
+                Match::Changing => *retries += 1,
+            }
+            if *retries >= RETRIES_MAX {
+                return None;
+            }
+            spin_loop();
+        }
     }
 }

@@ -1,26 +1,25 @@
 //! One slot: an entry, its tuple, and the word that guards both.
 //!
-//! The guard word is `version (19 bits) | being written (1 bit) | occupancy (12 bits)`. Occupancy is 0 if the
-//! slot is empty, else one more than the distance from the entry's home, which removal needs to know.
+//! The guard word is `version (21 bits) | being written (1 bit) | distance (10 bits)`: how many groups the entry
+//! lies from its home, which removal needs to know. Whether a slot is in use, its tag says.
 //!
 //! Each change takes the next version, so a reader could mistake new contents for old only if it paused in the
-//! midst of reading a slot while that one slot changed an exact multiple of 2¹⁹ times.
+//! midst of reading a slot while that one slot changed an exact multiple of 2²¹ times.
 
 use super::entry::Entry;
 use crate::base::OutOfMemory;
 use crate::base::sync::{AtomicU32, Ordering, fence};
 use alloc::vec::Vec;
 
-const OCCUPANCY_BITS: u32 = 12;
-const OCCUPANCY_MASK: u32 = (1 << OCCUPANCY_BITS) - 1;
-const WRITING: u32 = 1 << OCCUPANCY_BITS;
+const DISTANCE_BITS: u32 = 10;
+const WRITING: u32 = 1 << DISTANCE_BITS;
 const VERSION_ONE: u32 = WRITING << 1;
 
-/// Farthest that an entry may lie from its home. At a load of 7/8 and with a good hash, the chance that any of
-/// 14 million entries lies farther is about 10⁻⁸.
-pub(super) const DISTANCE_MAX: usize = OCCUPANCY_MASK as usize - 1;
+/// How many groups a probe looks at; an entry's distance is below this. In an array filled to 7/8 by a good
+/// hash, hardly ever are 250 groups in a row full.
+pub(super) const PROBES_MAX: usize = 1 << DISTANCE_BITS;
 
-/// All zero is an empty slot.
+/// Any contents will do for a slot whose tag says that it is empty; at first they are zero.
 #[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
 #[derive(Debug)]
 #[repr(C)]
@@ -40,15 +39,10 @@ const _: () =
 pub(super) struct Guard(u32);
 
 impl Guard {
-    #[inline]
-    pub(super) fn is_empty(self) -> bool {
-        self.0 & OCCUPANCY_MASK == 0
-    }
-
-    /// How far the entry lies from its home; meaningless for an empty slot.
+    /// How many groups the entry lies from its home.
     #[inline]
     pub(super) fn distance(self) -> usize {
-        (self.0 & OCCUPANCY_MASK) as usize - 1
+        self.0 as usize % PROBES_MAX
     }
 
     #[inline]
@@ -57,7 +51,7 @@ impl Guard {
     }
 }
 
-/// What a reader on another thread finds in an occupied slot.
+/// What a reader on another thread finds in a slot.
 pub(super) enum Match {
     /// Another tuple, or one that is just changing: if the reader's tuple is meant to be here, the move counter
     /// tells.
@@ -78,6 +72,7 @@ impl<const WORDS: usize> Slot<WORDS> {
 
     /// So many empty slots; loom's atomics cannot be zeroed memory.
     #[cfg(loom)]
+    #[allow(clippy::unnecessary_wraps)]
     pub(super) fn new_array(count: usize) -> Result<Vec<Self>, OutOfMemory> {
         let slot = |_| Self {
             guard: AtomicU32::new(0),
@@ -115,37 +110,29 @@ impl<const WORDS: usize> Slot<WORDS> {
         core::array::from_fn(|word| self.tuple[word].load(Ordering::Relaxed))
     }
 
-    /// Fills the slot, whatever it held, with an entry that lies `distance` from its home. Writer only.
+    /// Fills the slot, whatever it held, with an entry that lies `distance` groups from its home. Writer only.
     #[inline]
     pub(super) fn write(&self, distance: usize, tuple: &[u32; WORDS], entry: Entry) {
-        debug_assert!(distance <= DISTANCE_MAX, "the distance must fit its bits");
-        let guard = self.begin(distance as u32 + 1);
+        debug_assert!(distance < PROBES_MAX, "the distance must fit its bits");
+        let guard = self.begin(distance);
         for (word, value) in self.tuple.iter().zip(tuple) {
             word.store(*value, Ordering::Relaxed);
         }
         self.finish(guard, entry);
     }
 
-    /// Changes the entry of an occupied slot and leaves its tuple alone. Writer only.
+    /// Changes the entry of a slot in use and leaves its tuple alone. Writer only.
     #[inline]
     pub(super) fn write_entry(&self, entry: Entry) {
-        let guard = self.begin(self.guard().0 & OCCUPANCY_MASK);
+        let guard = self.begin(self.guard().distance());
         self.finish(guard, entry);
-    }
-
-    /// Empties the slot. Nothing but the guard changes, so one store does it. Writer only.
-    #[inline]
-    pub(super) fn clear(&self) {
-        let next = (self.guard().0 & !OCCUPANCY_MASK).wrapping_add(VERSION_ONE);
-        // Release pairs with the acquire load in `read` and `load_guard`: who sees the slot empty sees the
-        // count of the move that emptied it, and the copy before that.
-        self.guard.store(next, Ordering::Release);
     }
 
     /// Marks the slot as being written and returns its guard for when that is done.
     #[inline]
-    fn begin(&self, occupancy: u32) -> u32 {
-        let guard = (self.guard().0 & !OCCUPANCY_MASK | occupancy).wrapping_add(VERSION_ONE);
+    fn begin(&self, distance: usize) -> u32 {
+        let version = (self.guard().0 & !(VERSION_ONE - 1)).wrapping_add(VERSION_ONE);
+        let guard = version | distance as u32;
         self.guard.store(guard | WRITING, Ordering::Relaxed);
         // Release pairs with the acquire fences of readers: who read a word stored below and then fences sees
         // the mark, and all that came before it.
@@ -157,21 +144,15 @@ impl<const WORDS: usize> Slot<WORDS> {
     fn finish(&self, guard: u32, entry: Entry) {
         self.place.store(entry.place(), Ordering::Relaxed);
         self.generation.store(entry.generation(), Ordering::Relaxed);
-        // Release pairs with the acquire load in `load_guard`: who sees this guard sees these words.
+        // Release pairs with the acquire load in `read`: who sees this guard sees these words.
         self.guard.store(guard, Ordering::Release);
     }
 
-    /// The guard as a reader on any thread sees it.
+    /// Compares with `tuple` and takes the entry if it is the same; on any thread.
     #[inline]
-    pub(super) fn load_guard(&self) -> Guard {
-        // Acquire pairs with the release stores in `finish` and `clear`.
-        Guard(self.guard.load(Ordering::Acquire))
-    }
-
-    /// Compares with `tuple` and takes the entry if it is the same, on any thread; `guard` is what
-    /// [`load_guard`](Self::load_guard) gave just before.
-    #[inline]
-    pub(super) fn read(&self, guard: Guard, tuple: &[u32; WORDS]) -> Match {
+    pub(super) fn read(&self, tuple: &[u32; WORDS]) -> Match {
+        // Acquire pairs with the release store in `finish`: who sees a guard sees the words written under it.
+        let guard = Guard(self.guard.load(Ordering::Acquire));
         if !self.holds(tuple) {
             return Match::Other;
         }

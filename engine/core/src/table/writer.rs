@@ -2,8 +2,9 @@
 
 use super::entry::Entry;
 use super::reader::TableReader;
-use super::slot::DISTANCE_MAX;
-use super::{ConnectionTable, Slot};
+use super::slot::PROBES_MAX;
+use super::tags::{GROUP, Tag};
+use super::{ConnectionTable, Home, Slot};
 use crate::base::OutOfMemory;
 use crate::base::sync::{Arc, Ordering};
 use core::fmt;
@@ -24,8 +25,8 @@ pub struct TableWriter<const WORDS: usize> {
 /// Why an entry was not inserted. The table is as before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InsertError {
-    /// The table holds `connections_max` entries, or this hash's part of it is overcrowded (more than 4,094
-    /// entries in a row; with a good hash that does not happen).
+    /// The table holds `connections_max` entries, or this hash's part of it is overcrowded (8,192 slots in a row
+    /// are full; with a good hash that does not happen).
     Full,
     /// The tuple has this entry already.
     Exists(Entry),
@@ -42,19 +43,41 @@ impl fmt::Display for InsertError {
 
 impl core::error::Error for InsertError {}
 
+/// A group and an offset in it, in one word. The group may lie beyond the last one and then wraps round.
+#[derive(Clone, Copy)]
+struct Place(usize);
+
+impl Place {
+    #[inline]
+    fn new(group: usize, offset: usize) -> Self {
+        Self(group * GROUP + offset)
+    }
+
+    #[inline]
+    fn group(self) -> usize {
+        self.0 / GROUP
+    }
+
+    #[inline]
+    fn offset(self) -> usize {
+        self.0 % GROUP
+    }
+}
+
 /// Where a probe ended.
 enum Probe {
-    /// At the entry that was sought, in this position.
-    Hit(usize),
-    /// At an empty slot, so far from home.
-    Vacant(usize),
+    /// At the entry that was sought.
+    Hit(Place),
+    /// At a group with room, so many groups from home.
+    Room { distance: usize },
     /// Nowhere within the farthest distance.
     Crowded,
 }
 
 impl<const WORDS: usize> TableWriter<WORDS> {
     /// An empty table for `connections_max` entries, which fill at most 7/8 of its slots (24 bytes each for
-    /// IPv4, 48 for IPv6; their number is a power of two). Memory is touched as slots are used.
+    /// IPv4, 48 for IPv6, and a tag of one byte; their number is a power of two). Memory is touched as slots are
+    /// used.
     ///
     /// # Errors
     /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 7/8 of 2³¹.
@@ -71,8 +94,8 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     #[inline]
     pub fn find(&self, hash: u32, tuple: &[u32; WORDS]) -> Option<Entry> {
         match self.probe(hash, tuple) {
-            Probe::Hit(position) => Some(self.table.slot(position).entry()),
-            Probe::Vacant(_) | Probe::Crowded => None,
+            Probe::Hit(place) => Some(self.slot(place).entry()),
+            Probe::Room { .. } | Probe::Crowded => None,
         }
     }
 
@@ -83,13 +106,13 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     #[inline]
     pub fn insert(&mut self, hash: u32, tuple: &[u32; WORDS], entry: Entry) -> Result<(), InsertError> {
         match self.probe(hash, tuple) {
-            Probe::Hit(position) => Err(InsertError::Exists(self.table.slot(position).entry())),
-            Probe::Vacant(distance) if self.len < self.connections_max => {
-                self.table.slot(self.table.home(hash) + distance).write(distance, tuple, entry);
+            Probe::Hit(place) => Err(InsertError::Exists(self.slot(place).entry())),
+            Probe::Room { distance } if self.len < self.connections_max => {
+                self.fill(hash, distance, tuple, entry);
                 self.len += 1;
                 Ok(())
             }
-            Probe::Vacant(_) | Probe::Crowded => Err(InsertError::Full),
+            Probe::Room { .. } | Probe::Crowded => Err(InsertError::Full),
         }
     }
 
@@ -98,13 +121,13 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     #[inline]
     pub fn set_entry(&mut self, hash: u32, tuple: &[u32; WORDS], entry: Entry) -> Option<Entry> {
         match self.probe(hash, tuple) {
-            Probe::Hit(position) => {
-                let slot = self.table.slot(position);
+            Probe::Hit(place) => {
+                let slot = self.slot(place);
                 let former = slot.entry();
                 slot.write_entry(entry);
                 Some(former)
             }
-            Probe::Vacant(_) | Probe::Crowded => None,
+            Probe::Room { .. } | Probe::Crowded => None,
         }
     }
 
@@ -112,13 +135,13 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     #[inline]
     pub fn remove(&mut self, hash: u32, tuple: &[u32; WORDS]) -> Option<Entry> {
         match self.probe(hash, tuple) {
-            Probe::Hit(position) => {
-                let entry = self.table.slot(position).entry();
-                self.close_gap(position);
+            Probe::Hit(place) => {
+                let entry = self.slot(place).entry();
+                self.close_gap(place);
                 self.len -= 1;
                 Some(entry)
             }
-            Probe::Vacant(_) | Probe::Crowded => None,
+            Probe::Room { .. } | Probe::Crowded => None,
         }
     }
 
@@ -146,46 +169,86 @@ impl<const WORDS: usize> TableWriter<WORDS> {
         self.connections_max
     }
 
-    /// Where the array of slots lies: for advice about huge pages.
-    pub fn address_range(&self) -> Range<usize> {
-        let start = self.table.slots.as_ptr().addr();
-        start..start + self.table.slots.len() * size_of::<Slot<WORDS>>()
+    /// Where the arrays of slots and of tags lie: for advice about huge pages.
+    pub fn address_ranges(&self) -> [Range<usize>; 2] {
+        let slots = self.table.slots.as_ptr().addr();
+        let end = slots + self.table.slots.len() * size_of::<Slot<WORDS>>();
+        [slots..end, self.table.tags.address_range()]
     }
 
     #[inline]
+    fn slot(&self, place: Place) -> &Slot<WORDS> {
+        self.table.slot(place.group(), place.offset())
+    }
+
+    #[inline(always)]
     fn probe(&self, hash: u32, tuple: &[u32; WORDS]) -> Probe {
-        let home = self.table.home(hash);
-        for distance in 0..=DISTANCE_MAX {
-            let slot = self.table.slot(home + distance);
-            if slot.guard().is_empty() {
-                return Probe::Vacant(distance);
+        let Home { group, tag, .. } = self.table.home(hash);
+        let tags = self.table.tags.load(group);
+        for offset in tags.candidates(tag) {
+            if self.table.slot(group, offset).holds(tuple) {
+                return Probe::Hit(Place::new(group, offset));
             }
-            if slot.holds(tuple) {
-                return Probe::Hit(home + distance);
+        }
+        if tags.is_full() { self.probe_further(hash, tuple) } else { Probe::Room { distance: 0 } }
+    }
+
+    /// Goes on behind a home group that is full and does not hold the tuple.
+    #[cold]
+    #[inline(never)]
+    fn probe_further(&self, hash: u32, tuple: &[u32; WORDS]) -> Probe {
+        let Home { group: home, tag, .. } = self.table.home(hash);
+        for distance in 1..PROBES_MAX {
+            let group = home + distance;
+            let tags = self.table.tags.load(group);
+            let found = tags.candidates(tag).find(|offset| self.table.slot(group, *offset).holds(tuple));
+            if let Some(offset) = found {
+                return Probe::Hit(Place::new(group, offset));
+            }
+            if !tags.is_full() {
+                return Probe::Room { distance };
             }
         }
         Probe::Crowded
     }
 
-    /// Overwrites the slot at `gap` with a later entry that may lie there, that one's slot with a later one
-    /// still, and so on, and empties the last.
-    fn close_gap(&mut self, mut gap: usize) {
-        let mut position = gap + 1;
-        loop {
-            let slot = self.table.slot(position);
-            let guard = slot.guard();
-            // There is an empty slot: the load is at most 7/8.
-            if guard.is_empty() {
-                break;
-            }
-            if let Some(distance) = guard.distance().checked_sub(position - gap) {
-                self.table.slot(gap).write(distance, &slot.tuple(), slot.entry());
+    /// Puts an entry into the group, so far from its home, in which there is room.
+    #[inline]
+    fn fill(&self, hash: u32, distance: usize, tuple: &[u32; WORDS], entry: Entry) {
+        let Home { group: home, offset: preferred, tag } = self.table.home(hash);
+        let group = home + distance;
+        let Some(offset) = self.table.tags.load(group).empty_slot(preferred) else {
+            unreachable!("the probe ended at this group because it has room");
+        };
+        self.table.slot(group, offset).write(distance, tuple, entry);
+        self.table.tags.set(group, offset, tag);
+    }
+
+    /// Empties a place. If entries had to go past its group because that was full, one of them is first moved
+    /// into the place, and its former place is the gap, and so on.
+    fn close_gap(&self, mut gap: Place) {
+        let tags = &self.table.tags;
+        let mut group = gap.group();
+        // There is a group with room: the load is at most 7/8. An entry never lies beyond it.
+        while tags.load(group).is_full() {
+            group += 1;
+            if let Some((offset, distance)) = self.movable(group, gap.group()) {
+                let slot = self.table.slot(group, offset);
+                self.slot(gap).write(distance, &slot.tuple(), slot.entry());
+                tags.set(gap.group(), gap.offset(), tags.load(group).tag(offset));
                 self.count_move();
-                gap = position;
+                gap = Place::new(group, offset);
             }
-            position += 1;
         }
-        self.table.slot(gap).clear();
+        tags.set(gap.group(), gap.offset(), Tag::EMPTY);
+    }
+
+    /// An entry of `group` that may as well lie in the earlier group `to`: its offset, and its distance there.
+    fn movable(&self, group: usize, to: usize) -> Option<(usize, usize)> {
+        self.table.tags.load(group).in_use().find_map(|offset| {
+            let distance = self.table.slot(group, offset).guard().distance();
+            Some((offset, distance.checked_sub(group - to)?))
+        })
     }
 
     /// Counts an entry that now stands in two slots, before the later of them is overwritten or emptied.
@@ -193,7 +256,7 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     fn count_move(&self) {
         let moves = self.table.moves.0.load(Ordering::Relaxed);
         // Release pairs with the acquire load of a reader's beginning: who starts from this count sees the
-        // copy. (Who sees the later slot changed sees this count, by that slot's own release.)
+        // copy and its tag. (Who sees the later slot or its tag changed sees this count, by their own release.)
         self.table.moves.0.store(moves + 1, Ordering::Release);
     }
 }

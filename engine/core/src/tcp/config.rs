@@ -2,6 +2,8 @@
 
 /// TCP's settings for one stack. Names are those of Linux's sysctls and socket options where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// Linux's switches are 0 and 1.
+#[allow(clippy::struct_excessive_bools)]
 pub struct TcpConfig {
     /// Timeout before the first round-trip sample, µs (RFC 6298 section 2.1).
     pub tcp_rto_initial_us: u32,

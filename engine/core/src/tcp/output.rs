@@ -50,12 +50,12 @@ pub fn next_piece(connection: &Connection, warm: &Warm, pool: &RecoveryPool) -> 
         let recovery = pool.at(warm.recovery?.get() - 1);
         let pipe = recovery.pipe(connection);
         budget = connection.cwnd.saturating_sub(pipe);
-        if !matches!(recovery.phase, Phase::Disorder) {
-            if let Some(hole) = recovery.next_lost(connection) {
-                // The first hole leaves whatever the window says (RFC 5681 section 3.2 step 2).
-                let is_first = recovery.high_rxt == connection.snd_una;
-                return (is_first || budget > 0).then(|| again(connection, hole.start, hole.len()));
-            }
+        if !matches!(recovery.phase, Phase::Disorder)
+            && let Some(hole) = recovery.next_lost(connection)
+        {
+            // The first hole leaves whatever the window says (RFC 5681 section 3.2 step 2).
+            let is_first = recovery.high_rxt == connection.snd_una;
+            return (is_first || budget > 0).then(|| again(connection, hole.start, hole.len()));
         }
     } else if connection.flags.has(Flag::Probe) && connection.flight() > 0 {
         // A timeout that found no recovery record: the head alone.

@@ -50,7 +50,7 @@ const SCRATCH_LEN: usize = 64 * 1024;
 pub struct MioTransport {
     poll: Poll,
     events: Events,
-    /// Whether `events` were filled by [`MioTransport::wait`] and not looked at yet.
+    /// What a turn must know of the last [`MioTransport::wait`].
     polled: Polled,
     waker: Arc<Waker>,
     listeners: Vec<Listener>,
@@ -65,10 +65,15 @@ pub struct MioTransport {
     host: MioHost,
 }
 
-/// Whether the event buffer holds news.
+/// Whether the next turn has to ask the kernel what arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Polled {
+    /// No: the event buffer was filled and not looked at yet.
     Fresh,
+    /// No: events were handled in the last turn. A loop that takes turns until one is idle, and then sleeps, gets
+    /// its idle turn for nothing: the sleep asks.
+    Spent,
+    /// Yes.
     Stale,
 }
 
@@ -111,7 +116,7 @@ impl MioTransport {
 
     /// Sleeps until something arrives, the waker is used, or `until` has come (none: without end). `now` is the
     /// time of the call. What arrived is handled in the next turn, which then need not ask the kernel again:
-    /// `wait` and `turn` in alternation cost one `epoll_wait`.
+    /// `wait`, a turn that works and one that is idle cost one `epoll_wait`.
     ///
     /// # Errors
     /// `epoll_wait` failed; an interruption by a signal is no error.

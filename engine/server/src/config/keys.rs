@@ -78,6 +78,8 @@ pub(super) const KEYS: &[Key] = &[
     number("drain_timeout_ms", 0, 3_600_000),
     number("connections_max", 1, 1 << 28),
     Key { name: "frames", accepts: Accepts::PowerOfTwo(64..=1 << 16) },
+    number("send_memory_max", 2 << 20, 1 << 40),
+    number("receive_memory_max", 2 << 20, 1 << 40),
 ];
 
 /// The keys of the table `[tcp]`.
@@ -86,7 +88,7 @@ pub(super) const TCP_KEYS: &[Key] = &[
     number("tcp_max_syn_backlog", 1, 1 << 24),
     number("tcp_time_wait_ms", 0, 240_000),
     number("tcp_max_tw_buckets", 0, 1 << 28),
-    number("tcp_rmem_max", 4_096, 1 << 30),
+    number("tcp_rmem_max", 4_096, 896 << 10),
     number("tcp_wmem_max", 4_096, 1 << 30),
     number("tcp_syn_retries", 1, 127),
     number("tcp_synack_retries", 0, 255),

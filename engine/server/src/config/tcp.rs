@@ -59,7 +59,7 @@ impl Default for TcpConfig {
             tcp_max_syn_backlog: 4_096,
             tcp_time_wait_ms: 60_000,
             tcp_max_tw_buckets: 65_536,
-            tcp_rmem_max: 1 << 20,
+            tcp_rmem_max: 256 << 10,
             tcp_wmem_max: 256 << 10,
             tcp_syn_retries: 6,
             tcp_synack_retries: 5,

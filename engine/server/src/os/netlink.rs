@@ -27,7 +27,7 @@ const GROUPS: [u32; 3] = [3, 7, 11];
 
 /// One thing that the kernel knows, or knows no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HostFact {
+pub enum KernelFact {
     /// `address` is reached at link-layer address `mac`.
     Neighbour {
         /// The neighbour's address.
@@ -88,7 +88,7 @@ impl HostTables {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn dump(&mut self, mut tell: impl FnMut(HostFact)) -> io::Result<()> {
+    pub fn dump(&mut self, mut tell: impl FnMut(KernelFact)) -> io::Result<()> {
         self.ask(RouteNetlinkMessage::GetRoute(RouteMessage::default()), &mut |message, interface| {
             message::fact(message, interface).map(&mut tell);
         })?;
@@ -101,7 +101,7 @@ impl HostTables {
     ///
     /// # Errors
     /// What the kernel says; `ENOBUFS` when changes were lost, which asks for a [`HostTables::dump`].
-    pub fn changes(&mut self, mut tell: impl FnMut(HostFact)) -> io::Result<()> {
+    pub fn changes(&mut self, mut tell: impl FnMut(KernelFact)) -> io::Result<()> {
         let interface = self.interface;
         while let Some(len) = self.receive(RecvFlags::DONTWAIT)? {
             message::each(&self.buffer[..len], |message| {

@@ -11,8 +11,8 @@ const XDP: [(CapabilitySet, &str); 3] = [
     (CapabilitySet::BPF, "CAP_BPF"),
 ];
 
-/// What removing a lab needs: unmounting its namespaces.
-const LAB: CapabilitySet = CapabilitySet::SYS_ADMIN;
+/// What removing a lab needs: entering and unmounting its namespaces, and removing its links.
+const LAB: CapabilitySet = CapabilitySet::SYS_ADMIN.union(CapabilitySet::NET_ADMIN);
 
 /// What a process still has to do after set-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +31,6 @@ pub fn missing_for_xdp() -> Result<Vec<&'static str>, Error> {
     let effective =
         capabilities(None).map_err(Error::os("cannot ask for the process's capabilities"))?.effective;
     Ok(XDP.iter().filter(|(capability, _)| !effective.contains(*capability)).map(|(_, name)| *name).collect())
-}
-
-/// Whether this thread may make network namespaces.
-pub fn may_make_lab() -> bool {
-    capabilities(None).is_ok_and(|sets| sets.effective.contains(LAB | CapabilitySet::NET_ADMIN))
 }
 
 /// Gives up every capability that is not needed any more, for this thread and those that it starts. Programs that
@@ -58,6 +53,11 @@ pub fn drop_unneeded(after: After) -> Result<(), Error> {
     set_no_new_privs(true).map_err(Error::os("cannot give up gaining privileges"))
 }
 
+/// The same for a helper thread that needs none; if the kernel refuses, the thread does its work all the same.
+pub(crate) fn drop_in_helper() {
+    drop(drop_unneeded(After::Serve));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,7 +71,6 @@ mod tests {
             drop_unneeded(After::Serve).unwrap();
             assert!(capabilities(None).unwrap().permitted.is_empty());
             assert_eq!(missing_for_xdp().unwrap().len(), XDP.len());
-            assert!(!may_make_lab());
         })
         .join()
         .unwrap();

@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::{Handle, Signals};
 
+use super::privileges;
 use crate::error::Error;
 
 /// What a person or a service manager asks for.
@@ -37,6 +38,7 @@ impl Listener {
         let thread = std::thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
+                privileges::drop_in_helper();
                 for signal in signals.forever() {
                     tell(match signal {
                         SIGUSR1 => Request::Report,

@@ -3,9 +3,9 @@
 use bywash_core::shard::Application;
 
 use super::choose::{self, AfXdp, Choice, Circumstances};
-use super::control;
 use super::kernel;
 use super::{Clock, ShardInfo};
+use super::{bypass, control};
 use crate::config::Config;
 use crate::error::Error;
 use crate::os::privileges;
@@ -22,10 +22,22 @@ where
             let launch = kernel::prepare(config, place, &why, hint, clock)?;
             control::serve(launch, config, make)
         }
-        Choice::Xdp(_) => Err(Error::NoAfXdp),
+        Choice::Xdp(place) => {
+            let launch = bypass::prepare(config, place, hint, clock)?;
+            control::serve(launch, config, make)
+        }
     }
 }
 
 fn circumstances() -> Result<Circumstances, Error> {
-    Ok(Circumstances { missing: privileges::missing_for_xdp()?, af_xdp: AfXdp::Present })
+    Ok(Circumstances { missing: privileges::missing_for_xdp()?, af_xdp: af_xdp() })
+}
+
+fn af_xdp() -> AfXdp {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    match socket_with(AddressFamily::XDP, SocketType::RAW, SocketFlags::CLOEXEC, None) {
+        Err(rustix::io::Errno::AFNOSUPPORT) => AfXdp::Absent,
+        // Without the privilege the kernel says EPERM, but only where it knows the family.
+        Ok(_) | Err(_) => AfXdp::Present,
+    }
 }

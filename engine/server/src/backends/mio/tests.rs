@@ -45,7 +45,9 @@ fn one_request_costs_one_poll_one_read_and_one_write() {
         let now = world.now();
         world.shard.transport_mut().wait(now, None).unwrap();
         let turn = world.shard.turn(now);
-        assert!(!turn.again);
+        assert!(turn.work > 0 && !turn.again);
+        let idle = world.shard.turn(now);
+        assert!(idle.work == 0 && !idle.again);
         let counters = world.shard.transport().counters();
         assert_eq!(counters.polls - before.polls, round);
         assert_eq!(counters.reads - before.reads, round);

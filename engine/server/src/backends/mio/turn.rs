@@ -22,10 +22,14 @@ impl Transport for MioTransport {
 
     fn turn<E: Events<MioHost>>(&mut self, now: Instant, events: &mut E) -> Turn {
         self.host.now = now;
-        if self.polled == Polled::Stale && self.poll_kernel(Some(std::time::Duration::ZERO)).is_err() {
+        let polled = self.polled;
+        if polled == Polled::Stale && self.poll_kernel(Some(std::time::Duration::ZERO)).is_err() {
             self.host.counters.polls_failed += 1;
         }
-        self.polled = Polled::Stale;
+        self.polled = match polled {
+            Polled::Fresh => Polled::Spent,
+            Polled::Spent | Polled::Stale => Polled::Stale,
+        };
         let mut work = self.take_events(events);
         work += self.host.fire_timers(events);
         work += self.read_ready(events);

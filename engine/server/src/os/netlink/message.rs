@@ -11,7 +11,7 @@ use netlink_packet_route::neighbour::{
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::HostFact;
+use super::KernelFact;
 use crate::config::Cidr;
 
 /// How far the answer to a question has come.
@@ -49,20 +49,20 @@ pub(super) fn each(
 }
 
 /// What `message` says about `interface`, if anything.
-pub(super) fn fact(message: &RouteNetlinkMessage, interface: u32) -> Option<HostFact> {
+pub(super) fn fact(message: &RouteNetlinkMessage, interface: u32) -> Option<KernelFact> {
     match message {
         RouteNetlinkMessage::NewNeighbour(message) => neighbour(message, interface),
         RouteNetlinkMessage::DelNeighbour(message) => {
             let address = neighbour_address(message).filter(|_| message.header.ifindex == interface)?;
-            Some(HostFact::NeighbourGone { address })
+            Some(KernelFact::NeighbourGone { address })
         }
         RouteNetlinkMessage::NewRoute(message) => {
             let (destination, gateway) = route(message, interface)?;
-            Some(HostFact::Route { destination, gateway })
+            Some(KernelFact::Route { destination, gateway })
         }
         RouteNetlinkMessage::DelRoute(message) => {
             let (destination, gateway) = route(message, interface)?;
-            Some(HostFact::RouteGone { destination, gateway })
+            Some(KernelFact::RouteGone { destination, gateway })
         }
         _ => None,
     }
@@ -88,7 +88,7 @@ pub(super) fn address(message: &RouteNetlinkMessage, interface: u32) -> Option<C
     Cidr::new(local.or(any)?, header.prefix_len)
 }
 
-fn neighbour(message: &NeighbourMessage, interface: u32) -> Option<HostFact> {
+fn neighbour(message: &NeighbourMessage, interface: u32) -> Option<KernelFact> {
     if message.header.ifindex != interface {
         return None;
     }
@@ -100,8 +100,8 @@ fn neighbour(message: &NeighbourMessage, interface: u32) -> Option<HostFact> {
     match message.header.state {
         // A resolution under way says nothing yet.
         NeighbourState::Incomplete | NeighbourState::None => None,
-        NeighbourState::Failed => Some(HostFact::NeighbourGone { address }),
-        _ => mac.map(|mac| HostFact::Neighbour { address, mac }),
+        NeighbourState::Failed => Some(KernelFact::NeighbourGone { address }),
+        _ => mac.map(|mac| KernelFact::Neighbour { address, mac }),
     }
 }
 

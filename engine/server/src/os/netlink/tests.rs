@@ -32,13 +32,13 @@ fn default_route(table: u8) -> RouteMessage {
 #[test]
 fn neighbours_count_once_they_are_resolved() {
     let address = "198.18.0.2".parse().unwrap();
-    let known = Some(HostFact::Neighbour { address, mac: [2, 0, 0, 0, 0, 2] });
+    let known = Some(KernelFact::Neighbour { address, mac: [2, 0, 0, 0, 0, 2] });
     for state in [NeighbourState::Reachable, NeighbourState::Stale, NeighbourState::Permanent] {
         assert_eq!(message::fact(&neighbour(state, INTERFACE), INTERFACE), known);
     }
     assert_eq!(message::fact(&neighbour(NeighbourState::Incomplete, INTERFACE), INTERFACE), None);
     let failed = message::fact(&neighbour(NeighbourState::Failed, INTERFACE), INTERFACE);
-    assert_eq!(failed, Some(HostFact::NeighbourGone { address }));
+    assert_eq!(failed, Some(KernelFact::NeighbourGone { address }));
     assert_eq!(
         message::fact(&neighbour(NeighbourState::Reachable, 8), INTERFACE),
         None,
@@ -52,9 +52,9 @@ fn a_default_route_has_no_destination_attribute() {
     let gateway = Some("198.18.0.254".parse().unwrap());
     let main = default_route(RouteHeader::RT_TABLE_MAIN);
     let new = message::fact(&RouteNetlinkMessage::NewRoute(main.clone()), INTERFACE);
-    assert_eq!(new, Some(HostFact::Route { destination, gateway }));
+    assert_eq!(new, Some(KernelFact::Route { destination, gateway }));
     let gone = message::fact(&RouteNetlinkMessage::DelRoute(main), INTERFACE);
-    assert_eq!(gone, Some(HostFact::RouteGone { destination, gateway }));
+    assert_eq!(gone, Some(KernelFact::RouteGone { destination, gateway }));
     let local = default_route(255);
     assert_eq!(message::fact(&RouteNetlinkMessage::NewRoute(local), INTERFACE), None, "not the main table");
 }

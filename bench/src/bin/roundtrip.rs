@@ -1,0 +1,86 @@
+//! 64-byte round trips in memory, to be run under callgrind:
+//! `valgrind --tool=callgrind --toggle-collect='*measured*' roundtrip --stack bywash --half server --batch 32`.
+
+use bywash_bench::round_trip::{Bywash, Implementation, Load, Pair, Recording, Replay, Segments, Smoltcp};
+use clap::{Parser, ValueEnum};
+
+/// 64-byte round trips in memory.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Whose TCP.
+    #[arg(long, value_enum)]
+    stack: StackName,
+    /// Requests in one turn of the server.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: u32,
+    /// Connections that take turns [default: one for each request of a batch].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: Option<u32>,
+    /// How the requests that one connection has in a batch travel.
+    #[arg(long, value_enum, default_value_t = SegmentsName::Each)]
+    segments: SegmentsName,
+    /// What is measured.
+    #[arg(long, value_enum, default_value_t = Half::Both)]
+    half: Half,
+    /// Requests, rounded up to whole batches.
+    #[arg(long, default_value_t = 4096)]
+    requests: u32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum StackName {
+    Bywash,
+    Smoltcp,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SegmentsName {
+    Each,
+    Merged,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Half {
+    Both,
+    Server,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    match arguments.stack {
+        StackName::Bywash => run::<Bywash>(&arguments),
+        StackName::Smoltcp => run::<Smoltcp>(&arguments),
+    }
+}
+
+fn run<I: Implementation>(arguments: &Arguments) {
+    let load = Load {
+        connections: arguments.connections.unwrap_or(arguments.batch),
+        batch: arguments.batch,
+        segments: match arguments.segments {
+            SegmentsName::Each => Segments::Each,
+            SegmentsName::Merged => Segments::Merged,
+        },
+    };
+    let rounds = arguments.requests.div_ceil(load.batch);
+    let elapsed = match arguments.half {
+        Half::Both => {
+            let mut pair = Pair::<I>::new(load);
+            let begin = std::time::Instant::now();
+            pair.measured(rounds);
+            let elapsed = begin.elapsed();
+            pair.finish();
+            elapsed
+        }
+        Half::Server => {
+            let recording = Recording::new::<I>(load, rounds);
+            let mut replay = Replay::<I>::new(&recording);
+            let begin = std::time::Instant::now();
+            replay.measured(rounds);
+            begin.elapsed()
+        }
+    };
+    let requests = u64::from(rounds) * u64::from(load.batch);
+    let each = elapsed.as_nanos() as f64 / requests as f64;
+    println!("{}: {requests} requests, {load}, {each:.1} ns per request", I::NAME);
+}

@@ -1,0 +1,121 @@
+//! Frames one behind the other in one piece of memory.
+
+use super::FRAME_MAX;
+
+/// Frames begin on cache lines, as those of a UMEM do.
+const ALIGNMENT: usize = 64;
+
+/// Where a frame lies.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+/// A row of frames: written at the end, read from the front.
+#[derive(Debug)]
+pub struct Frames {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+    /// Frames that were read.
+    read: usize,
+    /// Frames that a reader sees.
+    visible: usize,
+    /// Where the next frame begins.
+    end: usize,
+}
+
+impl Frames {
+    /// Room for `frames_max` frames of [`FRAME_MAX`] bytes.
+    pub fn new(frames_max: usize) -> Self {
+        let bytes = vec![0; frames_max * FRAME_MAX.next_multiple_of(ALIGNMENT) + ALIGNMENT];
+        let end = bytes.as_ptr().align_offset(ALIGNMENT);
+        Self { bytes, spans: Vec::with_capacity(frames_max), read: 0, visible: 0, end }
+    }
+
+    /// A row that holds a copy of each of `frames`, all of them hidden.
+    pub fn recorded<'a>(frames: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
+        let len: usize = frames.clone().map(|frame| frame.len().next_multiple_of(ALIGNMENT)).sum();
+        let count = frames.clone().count();
+        let mut row = Self::new(0);
+        row.bytes = vec![0; len + 2 * ALIGNMENT];
+        row.end = row.bytes.as_ptr().align_offset(ALIGNMENT);
+        row.spans.reserve_exact(count);
+        for frame in frames {
+            let end = row.end;
+            row.bytes[end..end + frame.len()].copy_from_slice(frame);
+            row.commit(frame.len());
+        }
+        row.visible = 0;
+        row
+    }
+
+    /// Frames that can be read now.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.visible - self.read
+    }
+
+    /// Whether no frame can be read now.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The frame `index` behind the front; empty beyond the end.
+    #[inline]
+    pub fn frame(&self, index: usize) -> &[u8] {
+        let Some(span) = self.spans.get(self.read + index) else { return &[] };
+        &self.bytes[span.start as usize..][..span.len as usize]
+    }
+
+    /// All frames that can be read now.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        (0..self.len()).map(|index| self.frame(index))
+    }
+
+    /// `count` frames at the front are done with.
+    #[inline]
+    pub fn pop(&mut self, count: usize) {
+        debug_assert!(count <= self.len());
+        self.read += count;
+    }
+
+    /// Shows `count` hidden frames.
+    #[inline]
+    pub fn show(&mut self, count: usize) {
+        self.visible += count;
+        debug_assert!(self.visible <= self.spans.len());
+    }
+
+    /// Drops all frames.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        (self.read, self.visible) = (0, 0);
+        self.end = self.bytes.as_ptr().align_offset(ALIGNMENT);
+    }
+
+    /// Room for one frame behind the last, or `None` when the row is full.
+    #[inline]
+    pub fn room(&mut self) -> Option<&mut [u8]> {
+        if self.spans.len() == self.spans.capacity() {
+            return None;
+        }
+        self.bytes.get_mut(self.end..self.end + FRAME_MAX)
+    }
+
+    /// The same room, to be read.
+    #[inline]
+    pub fn peek_room(&self) -> &[u8] {
+        self.bytes.get(self.end..self.end + FRAME_MAX).unwrap_or_default()
+    }
+
+    /// The first `len` bytes of [`Frames::room`] are a frame.
+    #[inline]
+    pub fn commit(&mut self, len: usize) {
+        self.spans.push(Span { start: self.end as u32, len: len as u32 });
+        self.visible += 1;
+        self.end += len.next_multiple_of(ALIGNMENT);
+    }
+}

@@ -1,0 +1,100 @@
+//! The stacks, the mesh between them, and what each is made of.
+
+use std::net::IpAddr;
+
+use bywash_core::buffer::{ReceiveConfig, SendConfig};
+use bywash_core::port::Port;
+use bywash_core::stack::{HostFact, ListenOptions, LocalAddress, Ownership, Stack, StackConfig};
+use bywash_core::tcp::config::TcpConfig as StackTcpConfig;
+use bywash_core::wire::{Address, Cidr as WireCidr};
+use bywash_xdp::nic::Interface;
+
+use super::super::shard_loop::Clock;
+use super::addresses::Addresses;
+use super::queues::Opened;
+use crate::backends::xdp::{XdpBackend, XdpPort};
+use crate::capture::Recorder;
+use crate::config::{AddressKind, Config};
+use crate::error::Error;
+use crate::mesh::{Mesh, MeshConfig};
+
+/// The backends of all shards, and the mesh between them.
+pub(super) struct Built {
+    pub(super) backends: Vec<XdpBackend>,
+    pub(super) mesh: Mesh<HostFact>,
+}
+
+/// A stack on each socket, listening.
+pub(super) fn build(
+    config: &Config,
+    interface: &Interface,
+    addresses: &Addresses,
+    gateways: &[IpAddr],
+    opened: Vec<Opened>,
+    recorder: Option<&Recorder>,
+    clock: Clock,
+) -> Result<Built, Error> {
+    let mesh = Mesh::new(opened.len(), MeshConfig::default()).map_err(Error::os("cannot make an eventfd"))?;
+    let settings = settings(config, addresses, gateways);
+    let seed = seed()?;
+    let mac = interface.mac()?.0;
+    let mtu = u16::try_from(interface.mtu()?).unwrap_or(u16::MAX);
+    let mut parts = Vec::with_capacity(opened.len());
+    for (index, Opened { queue: _, socket }) in opened.into_iter().enumerate() {
+        let port = XdpPort::new(socket, mac, mtu, recorder.map(|recorder| recorder.tap(index as u32)));
+        let mut stack = Stack::new(settings.clone(), port.capabilities(), seed, clock.now())?;
+        stack.listen(ListenOptions { address: None, port: config.port, backlog: config.tcp.somaxconn })?;
+        parts.push((port, stack));
+    }
+    let tables: Vec<_> = parts.iter().enumerate().map(|(index, (_, stack))| stack.published(index)).collect();
+    let backends = parts.into_iter().enumerate().map(|(index, (port, stack))| {
+        let others = tables.iter().filter(|table| table.shard != index).cloned().collect();
+        XdpBackend::new(index, port, stack, &mesh, others)
+    });
+    Ok(Built { backends: backends.collect(), mesh })
+}
+
+/// One secret for all shards: a flow must look the same wherever its frames arrive.
+fn seed() -> Result<[u8; 32], Error> {
+    let mut seed = [0; 32];
+    let mut filled = 0;
+    while filled < seed.len() {
+        filled += rustix::rand::getrandom(&mut seed[filled..], rustix::rand::GetRandomFlags::empty())
+            .map_err(Error::os("cannot get random bytes"))?;
+    }
+    Ok(seed)
+}
+
+fn settings(config: &Config, addresses: &Addresses, gateways: &[IpAddr]) -> StackConfig {
+    let ownership = match addresses.kind {
+        AddressKind::Owned => Ownership::Owned,
+        AddressKind::Shared => Ownership::Shared,
+    };
+    let addresses = addresses.list.iter().filter_map(|cidr| {
+        let cidr = WireCidr::new(Address::from(cidr.address()), cidr.prefix_length())?;
+        Some(LocalAddress { cidr, ownership })
+    });
+    let tcp = &config.tcp;
+    StackConfig {
+        tcp: StackTcpConfig {
+            somaxconn: tcp.somaxconn,
+            tcp_max_syn_backlog: tcp.tcp_max_syn_backlog,
+            tcp_time_wait_ms: tcp.tcp_time_wait_ms,
+            tcp_syn_retries: tcp.tcp_syn_retries,
+            tcp_synack_retries: tcp.tcp_synack_retries,
+            tcp_retries2: tcp.tcp_retries2,
+            tcp_fin_timeout_ms: tcp.tcp_fin_timeout_ms,
+            receive_buffer: tcp.tcp_rmem_max,
+            send_buffer: tcp.tcp_wmem_max,
+            ..StackTcpConfig::default()
+        },
+        addresses: addresses.collect(),
+        gateways: gateways.iter().copied().map(Address::from).collect(),
+        connections_max: config.connections_max,
+        half_open_max: tcp.tcp_max_syn_backlog,
+        time_wait_max: tcp.tcp_max_tw_buckets,
+        send: SendConfig::with_memory(config.send_memory_max),
+        receive: ReceiveConfig::with_memory(config.receive_memory_max),
+        ..StackConfig::default()
+    }
+}
