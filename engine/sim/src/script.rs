@@ -5,8 +5,8 @@ use bywash_core::base::time::{Duration, Instant};
 
 use crate::stream::Stream;
 
-/// Octets of a message at most: half of the smallest receive buffer, or a message could never be whole.
-const MESSAGE_MAX: u64 = 1024;
+/// Octets of a message at most: no more than [`CREDIT`] lets go, or one could never be whole.
+const MESSAGE_MAX: u64 = 1000;
 
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
