@@ -14,7 +14,7 @@ use crate::script::{Family, Script};
 /// The port on which every host listens.
 pub const LISTEN_PORT: u16 = 7000;
 
-/// How long TIME_WAIT lasts in the simulator.
+/// How long `TIME_WAIT` lasts in the simulator.
 pub const TIME_WAIT: Duration = Duration::from_secs(10);
 
 /// A world before it begins.
