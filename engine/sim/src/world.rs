@@ -343,10 +343,10 @@ impl SimHost {
             let mut config = plan.stack.clone();
             // Shards that open connections need ports of their own.
             let first = 32_768 + number as u16 * 8_192;
-            config.port_range = (first, first + 8_191);
+            config.port_range = (first, first + plan.ports - 1);
             let mut stack =
                 Stack::new(config, plan.capabilities, seed, start).map_err(|error| error.to_string())?;
-            let options = ListenOptions { address: None, port: LISTEN_PORT, backlog: 64 };
+            let options = ListenOptions { address: None, port: LISTEN_PORT, backlog: plan.backlog };
             stack.listen(options).map_err(|error| error.to_string())?;
             stacks.push(stack);
         }
