@@ -131,10 +131,9 @@ impl Ledger {
 
     /// The connections that are not over, for a report.
     pub fn unfinished(&self) -> String {
-        let mut report = String::new();
-        for (number, flow) in self.flows.iter().enumerate().filter(|(_, flow)| !flow.is_over()) {
-            report += &format!("\n  flow {number}: {:?} of {:?}", flow.fates, flow.script);
-        }
-        report
+        let open = self.flows.iter().enumerate().filter(|(_, flow)| !flow.is_over());
+        let lines =
+            open.map(|(number, flow)| format!("flow {number}: {:?} of {:?}", flow.fates, flow.script));
+        lines.collect::<Vec<_>>().join("\n  ")
     }
 }
