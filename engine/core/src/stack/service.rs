@@ -325,6 +325,11 @@ impl Stack {
         let inserted =
             Entry::new(Kind::TimeWait, key).is_ok_and(|entry| self.tables.insert(hashed, entry).is_ok());
         if inserted {
+            if self.time_wait_queue.len() == 2 * self.time_wait.capacity() {
+                // Those that ended early are still in it: at least half.
+                let Self { time_wait_queue, time_wait, .. } = self;
+                time_wait_queue.retain(|key| time_wait.get(*key).is_some());
+            }
             self.time_wait_queue.push_back(key);
         } else {
             self.time_wait.remove(key);
