@@ -75,7 +75,8 @@ fn lines_come_back_line_by_line() {
     client(&lab, || {
         let back = exchange(&mut connect(ADDRESS), b"one\r\ntwo\n\nthree\r\r\nunended", 5);
         assert_eq!(String::from_utf8_lossy(&back), "one\ntwo\n\nthree\r\r\nunended\n");
-        let long: Vec<u8> = (0..2_000).flat_map(|n| format!("line {n} {}\n", "x".repeat(n % 300)).into_bytes()).collect();
+        let long: Vec<u8> =
+            (0..2_000).flat_map(|n| format!("line {n} {}\n", "x".repeat(n % 300)).into_bytes()).collect();
         assert!(exchange(&mut connect(ADDRESS), &long, 7_001) == long);
     });
     server.stop();
@@ -118,7 +119,8 @@ fn segment(frame: &[u8]) -> Option<Segment> {
     pseudo.extend([0, 6]);
     pseudo.extend((tcp.len() as u16).to_be_bytes());
     pseudo.extend(tcp);
-    let words = pseudo.chunks(2).map(|pair| u64::from(pair[0]) << 8 | pair.get(1).map_or(0, |&low| u64::from(low)));
+    let words =
+        pseudo.chunks(2).map(|pair| u64::from(pair[0]) << 8 | pair.get(1).map_or(0, |&low| u64::from(low)));
     assert_eq!(words.sum::<u64>() % 0xffff, 0, "a wrong checksum: {tcp:02x?}");
     Some(Segment {
         source: u16::from_be_bytes([tcp[0], tcp[1]]),

@@ -77,7 +77,8 @@ fn bulk_both_ways(lab: &Lab) {
     write_pattern(File::create(&file.0).expect("a file"), BULK, |_| {});
     let start = Instant::now();
     let echo = format!("{URL}/echo");
-    let got = hash_of(curl(lab).args(["--request", "POST", "--upload-file"]).arg(&file.0).arg(&echo), BULK_MAX);
+    let got =
+        hash_of(curl(lab).args(["--request", "POST", "--upload-file"]).arg(&file.0).arg(&echo), BULK_MAX);
     assert_eq!(got, expected, "/echo");
     println!("100 MB from /bytes/ took {down:?}, 100 MB to /echo and back {:?}", start.elapsed());
 }

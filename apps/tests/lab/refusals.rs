@@ -60,7 +60,9 @@ fn a_queue_that_is_taken() {
     refused(&mut command(&lab, HTTP, &["--address", "198.18.0.9/24"]), 6, &["v0"]);
     // The first one goes on.
     crate::support::net::client(&lab, || {
-        crate::support::net::ask_plaintext(&mut crate::support::net::connect(crate::support::server::ADDRESS));
+        crate::support::net::ask_plaintext(&mut crate::support::net::connect(
+            crate::support::server::ADDRESS,
+        ));
     });
     server.stop();
 }

@@ -30,6 +30,15 @@ enum Served {
     Gone,
 }
 
+/// What happens to the table entry of a connection that is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TableEntry {
+    /// It is removed, too.
+    Goes,
+    /// It belongs to a record in `TIME_WAIT` now.
+    Stays,
+}
+
 impl Stack {
     /// Serves every connection that has something to do, each once; those that run out of frames stay on the list.
     pub(super) fn service_pending<T: Transmit, E: Events<Self>>(
@@ -306,33 +315,40 @@ impl Stack {
             ts_offset: connection.ts_offset,
             expires_at: Tick::NONE,
         };
-        self.remove(events, index, CloseReason::Finished);
-        if needs_time_wait {
-            self.begin_time_wait(record, &hashed);
-        }
+        // Before the application is told: what it opens in answer must not take this tuple.
+        let entry = if needs_time_wait { self.begin_time_wait(record, &hashed) } else { TableEntry::Goes };
+        self.remove(events, index, CloseReason::Finished, entry);
     }
 
-    fn begin_time_wait(&mut self, mut record: TimeWait, hashed: &Hashed) {
+    /// The connection's table entry changes hands, so that other shards never miss it.
+    fn begin_time_wait(&mut self, mut record: TimeWait, hashed: &Hashed) -> TableEntry {
         record.restart(&self.config.tcp, self.now);
         if self.time_wait.len() == self.time_wait.capacity() {
-            // As tcp_max_tw_buckets: the oldest makes room.
-            if let Some(oldest) = self.time_wait_queue.front().copied() {
-                self.counters.time_wait_evicted += 1;
-                self.end_time_wait(oldest);
-            }
+            self.evict_time_wait();
         }
-        let Ok(key) = self.time_wait.insert(record) else { return };
-        let inserted =
-            Entry::new(Kind::TimeWait, key).is_ok_and(|entry| self.tables.insert(hashed, entry).is_ok());
-        if inserted {
-            if self.time_wait_queue.len() == 2 * self.time_wait.capacity() {
-                // Those that ended early are still in it: at least half.
-                let Self { time_wait_queue, time_wait, .. } = self;
-                time_wait_queue.retain(|key| time_wait.get(*key).is_some());
-            }
-            self.time_wait_queue.push_back(key);
-        } else {
+        let Ok(key) = self.time_wait.insert(record) else { return TableEntry::Goes };
+        let Ok(entry) = Entry::new(Kind::TimeWait, key) else {
             self.time_wait.remove(key);
+            return TableEntry::Goes;
+        };
+        self.tables.set_entry(hashed, entry);
+        if self.time_wait_queue.len() == 2 * self.time_wait.capacity() {
+            // Those that ended early are still in it: at least half.
+            let Self { time_wait_queue, time_wait, .. } = self;
+            time_wait_queue.retain(|key| time_wait.get(*key).is_some());
+        }
+        self.time_wait_queue.push_back(key);
+        TableEntry::Stays
+    }
+
+    /// As `tcp_max_tw_buckets`: the oldest makes room. Some of the queue have ended already.
+    #[cold]
+    fn evict_time_wait(&mut self) {
+        while let Some(oldest) = self.time_wait_queue.pop_front() {
+            if self.time_wait.get(oldest).is_some() {
+                self.counters.time_wait_evicted += 1;
+                return self.end_time_wait(oldest);
+            }
         }
     }
 
@@ -360,19 +376,28 @@ impl Stack {
                 self.counters.resets_sent += 1;
             }
         }
-        self.remove(events, index, doom.reason);
+        self.remove(events, index, doom.reason, TableEntry::Goes);
         Served::Gone
     }
 
     /// Gives everything back that a connection holds, and tells the application.
-    fn remove<E: Events<Self>>(&mut self, events: &mut E, index: u32, reason: CloseReason) {
+    fn remove<E: Events<Self>>(
+        &mut self,
+        events: &mut E,
+        index: u32,
+        reason: CloseReason,
+        entry: TableEntry,
+    ) {
         let (_, hashed) = self.tuple_of(index);
         let Some(id) = self.connections.key_at(index) else { return };
         let was_opening = self.is_opening(index);
         if was_opening {
             self.remove_syn_sent(&hashed);
         }
-        self.tables.remove(&hashed);
+        match entry {
+            TableEntry::Goes => self.tables.remove(&hashed),
+            TableEntry::Stays => {}
+        }
         let connection = self.connections.at_mut(index);
         let warm = &mut self.warm[index as usize];
         end_recovery(connection, warm, &mut self.recoveries);

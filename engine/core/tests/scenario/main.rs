@@ -20,6 +20,7 @@ mod receiving;
 mod recovery;
 mod reset;
 mod sending;
+mod simulated;
 mod sizes;
 mod time_wait;
 mod timeout;
