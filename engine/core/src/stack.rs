@@ -126,7 +126,7 @@ pub struct Stack {
     half_open: PlainSlab<SynReceived>,
     syn_sent: PlainSlab<SynSent>,
     time_wait: PlainSlab<TimeWait>,
-    /// All in TIME_WAIT, the next to expire in front; one whose clock was restarted goes to the back then.
+    /// All in TIME_WAIT, and as many at most that are gone; the next to expire in front; one whose clock was restarted goes to the back then.
     time_wait_queue: VecDeque<Key>,
     listeners: Vec<Listener>,
     chunks: ChunkPool,
@@ -183,7 +183,7 @@ impl Stack {
             half_open: PlainSlab::new(config.half_open_max)?,
             syn_sent: PlainSlab::new(config.half_open_max)?,
             time_wait: PlainSlab::new(config.time_wait_max)?,
-            time_wait_queue: VecDeque::with_capacity(config.time_wait_max as usize),
+            time_wait_queue: VecDeque::with_capacity(2 * config.time_wait_max as usize),
             listeners: Vec::new(),
             chunks: ChunkPool::new(&config.send)?,
             receive: ReceivePool::new(&config.receive)?,
