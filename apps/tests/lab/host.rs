@@ -22,7 +22,8 @@ fn a_port_that_nobody_listens_on_refuses_at_once() {
     client(&lab, || {
         for port in [1, 8079, 8081, 65_535] {
             let start = Instant::now();
-            let error = TcpStream::connect_timeout(&SocketAddr::new(ADDRESS.ip(), port), PATIENCE).expect_err("RST");
+            let error =
+                TcpStream::connect_timeout(&SocketAddr::new(ADDRESS.ip(), port), PATIENCE).expect_err("RST");
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{port}: {error}");
             assert!(start.elapsed() < Duration::from_millis(900), "{port}: only after a repeated SYN");
         }
@@ -92,10 +93,15 @@ fn on_a_shared_address_the_host_keeps_its_services_and_ping() {
     assert!(kernel.in_segs > before.in_segs && kernel.out_rsts == before.out_rsts, "{kernel:?}");
     client(&lab, || {
         assert!(ping(SERVER_IPV4, 0x4279, 1, b"host").is_some(), "ping");
-        let refused = TcpStream::connect_timeout(&SocketAddr::new(ADDRESS.ip(), 1), PATIENCE).expect_err("RST");
+        let refused =
+            TcpStream::connect_timeout(&SocketAddr::new(ADDRESS.ip(), 1), PATIENCE).expect_err("RST");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     });
-    assert_eq!(KernelTcp::of(&lab, Side::Server).out_rsts, before.out_rsts + 1, "the host refuses its own ports");
+    assert_eq!(
+        KernelTcp::of(&lab, Side::Server).out_rsts,
+        before.out_rsts + 1,
+        "the host refuses its own ports"
+    );
     let report = server.stop();
     assert_eq!(report.total("stack: echoes"), 0, "{}", report.text);
     assert_eq!(report.total("stack: passive_opens"), 32, "{}", report.text);

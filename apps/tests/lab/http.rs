@@ -77,7 +77,8 @@ fn bulk_both_ways(lab: &Lab) {
     write_pattern(File::create(&file.0).expect("a file"), BULK, |_| {});
     let start = Instant::now();
     let echo = format!("{URL}/echo");
-    let got = hash_of(curl(lab).args(["--request", "POST", "--upload-file"]).arg(&file.0).arg(&echo), BULK_MAX);
+    let got =
+        hash_of(curl(lab).args(["--request", "POST", "--upload-file"]).arg(&file.0).arg(&echo), BULK_MAX);
     assert_eq!(got, expected, "/echo");
     println!("100 MB from /bytes/ took {down:?}, 100 MB to /echo and back {:?}", start.elapsed());
 }
@@ -138,7 +139,9 @@ fn wrk(name: &str, connections: u32) {
     server.await_rest(Duration::from_secs(10));
     assert_eq!(KernelTcp::of(&lab, Side::Server), before, "the server's kernel took part");
     let report = server.stop();
-    assert_eq!(report.total("stack: passive_opens"), u64::from(connections), "{}", report.text);
+    // Its first connection only tells wrk that somebody is there; one more would replace a broken one.
+    let opens = report.total("stack: passive_opens");
+    assert_eq!(opens, u64::from(connections) + 1, "{}", report.text);
 }
 
 #[test]

@@ -143,7 +143,8 @@ fn the_kernels_tcp_can_serve_in_a_lab_too() {
         return;
     }
     let name = unique("mio");
-    let server = Server::spawn(Command::new(HTTP).args(["--backend", "mio", "--lab", "on", "--lab-name", &name]));
+    let server =
+        Server::spawn(Command::new(HTTP).args(["--backend", "mio", "--lab", "on", "--lab-name", &name]));
     assert!(try_it(&server).starts_with("<!doctype html>"));
     server.stop();
     assert_eq!(namespaces(&name), Vec::<String>::new());

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bywash_xdp::lab::{Lab, SERVER_IPV4, SERVER_INTERFACE, Side};
+use bywash_xdp::lab::{Lab, SERVER_INTERFACE, SERVER_IPV4, Side};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::report::{LAST_LINE, Report};

@@ -85,7 +85,11 @@ pub(crate) fn hash_of(command: &mut Command, limit: Duration) -> (u64, [u8; 32])
 }
 
 #[track_caller]
-fn consume(command: &mut Command, limit: Duration, mut take: impl FnMut(&[u8]) + Send) -> (ExitStatus, String) {
+fn consume(
+    command: &mut Command,
+    limit: Duration,
+    mut take: impl FnMut(&[u8]) + Send,
+) -> (ExitStatus, String) {
     let mut child = Guarded::spawn(command);
     let mut out = child.0.stdout.take().expect("piped");
     let mut err = child.0.stderr.take().expect("piped");
@@ -98,9 +102,8 @@ fn consume(command: &mut Command, limit: Duration, mut take: impl FnMut(&[u8]) +
         });
         let err = scope.spawn(move || {
             let mut text = Vec::new();
-            err.read_to_end(&mut text).map_or_else(|error| error.to_string(), |_| {
-                String::from_utf8_lossy(&text).into_owned()
-            })
+            err.read_to_end(&mut text)
+                .map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&text).into_owned())
         });
         // Killed when it takes too long, so that the readers end as well.
         let waited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| child.wait(limit)));
