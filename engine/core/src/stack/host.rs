@@ -109,8 +109,8 @@ impl Host for Stack {
             return self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Silence });
         }
         let connection = self.connections.at_mut(id.index);
-        // RFC 1122 section 4.2.2.13: what was received and not read is lost, and the peer must know. What a
-        // handler is looking at right now is not in this: it says by its return how much of that it has read.
+        // RFC 1122 section 4.2.2.13: what was received and not read is lost, and the peer must know.
+        // What is being shown right now is judged when the application has said how much it has read.
         let has_unread = !self.receive.readable(connection.receive.as_ref()).is_empty();
         connection.flags.set(Flag::Closed);
         connection.flags.take(Flag::EndUntold);
