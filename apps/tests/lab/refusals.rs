@@ -3,9 +3,15 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
-use bywash_xdp::lab::{Lab, LabBuilder, ServerAddress, Side};
+use bywash_xdp::lab::{Lab, LabBuilder, SERVER_INTERFACE, ServerAddress, Side};
+use bywash_xdp::nic::Interface;
+use bywash_xdp::socket::{Socket, SocketConfig};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 
 use crate::support::load::echo_bulk;
 use crate::support::net::{ask_plaintext, client, connect};
@@ -64,6 +70,44 @@ fn a_queue_that_is_taken() {
     // The first one goes on.
     client(&lab, || ask_plaintext(&mut connect(ADDRESS)));
     server.stop();
+}
+
+#[test]
+fn a_queue_that_another_socket_has() {
+    let Some(Bench { lab, .. }) = bench("busy", Weight::Light) else { return };
+    let socket = lab.run_in(Side::Server, || {
+        let index = Interface::by_name(SERVER_INTERFACE).expect("the lab's link").index();
+        Socket::open(&SocketConfig::new(index, 1)).expect("nobody else has it yet")
+    });
+    let socket = socket.expect("the server's namespace");
+    refused(&mut command(&lab, HTTP, &[]), 6, &["queue 1", "is taken by another AF_XDP socket"]);
+    drop(socket);
+    Server::start(&lab, HTTP, &[]).stop();
+}
+
+#[test]
+fn a_kernel_without_af_xdp() {
+    const AF_XDP: u64 = 44;
+    const EAFNOSUPPORT: u32 = 97;
+    let Some(Bench { lab, .. }) = bench("noafxdp", Weight::Light) else { return };
+    // Such a kernel refuses the family: a filter does the same, for this thread and what it starts.
+    let family =
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, AF_XDP).expect("a condition");
+    let rule = SeccompRule::new(vec![family]).expect("a rule");
+    let filter = SeccompFilter::new(
+        [(libc::SYS_socket, vec![rule])].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(EAFNOSUPPORT),
+        std::env::consts::ARCH.try_into().expect("a known machine"),
+    );
+    let filter: BpfProgram = filter.and_then(TryInto::try_into).expect("a filter");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut command = command(&lab, HTTP, &[]);
+            seccompiler::apply_filter(&filter).expect("as root");
+            refused(&mut command, 4, &["AF_XDP", "CONFIG_XDP_SOCKETS", "--backend mio"]);
+        });
+    });
 }
 
 #[test]

@@ -93,7 +93,8 @@ impl Report {
 
     /// Whether nothing is in use any more: no connection, buffer, timer or table entry, no frame on its way.
     pub fn is_at_rest(&self) -> bool {
-        let mut rows = self.shards.values().chain(std::iter::once(&self.process)).flat_map(|report| &report.rows);
+        let mut rows =
+            self.shards.values().chain(std::iter::once(&self.process)).flat_map(|report| &report.rows);
         rows.all(|row| match row.total {
             Total::InUse => row.value == 0,
             Total::Sum | Total::Max => true,
