@@ -11,6 +11,7 @@
 //! | [`timers`] | what expires |
 //! | [`host`] | what handlers may do |
 //! | [`egress`], [`answers`] | frames built in place; ICMP, ARP and ND |
+//! | [`report`], [`invariants`] | what is in use; what must hold between turns |
 //! | [`tables`], [`peers`], [`neighbour`] | look-ups, here and on other shards; who is on the link |
 
 pub mod active;
@@ -21,6 +22,7 @@ pub mod egress;
 pub mod engine;
 pub mod host;
 pub mod ingress;
+pub mod invariants;
 pub mod listener;
 pub mod neighbour;
 pub mod passive;
@@ -34,6 +36,7 @@ pub mod timers;
 pub use config::{LocalAddress, Ownership, StackConfig};
 pub use counters::{Counters, DropReason};
 pub use engine::Engine;
+pub use invariants::Broken;
 pub use listener::{ListenError, ListenOptions};
 pub use peers::{Alone, HostFact, Peers, PublishedTables, RingFull};
 pub use report::Report;

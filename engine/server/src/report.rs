@@ -10,6 +10,8 @@ pub enum Total {
     Sum,
     /// The largest counts.
     Max,
+    /// They add up, and are all 0 when the server is at rest.
+    InUse,
 }
 
 /// One number of one shard.
@@ -36,6 +38,11 @@ impl ShardReport {
     /// Adds a high-water mark; the largest of all shards counts.
     pub fn add_max(&mut self, group: &'static str, name: &'static str, value: u64) {
         self.rows.push(Row { group, name, value, total: Total::Max });
+    }
+
+    /// Adds what is held for connections and frames on their way; shards' values add up, and must come back to 0.
+    pub fn add_in_use(&mut self, group: &'static str, name: &'static str, value: u64) {
+        self.rows.push(Row { group, name, value, total: Total::InUse });
     }
 
     /// The value of a row.
@@ -73,7 +80,7 @@ impl Report {
         let rows = self.rows(group, name);
         let total = rows.first().map(|row| row.total)?;
         Some(match total {
-            Total::Sum => rows.iter().map(|row| row.value).sum(),
+            Total::Sum | Total::InUse => rows.iter().map(|row| row.value).sum(),
             Total::Max => rows.iter().map(|row| row.value).max().unwrap_or_default(),
         })
     }
@@ -82,6 +89,16 @@ impl Report {
         let all = self.shards.values().chain(std::iter::once(&self.process));
         all.filter_map(|report| report.rows.iter().find(|row| row.group == group && row.name == name))
             .collect()
+    }
+
+    /// Whether nothing is in use any more: no connection, buffer, timer or table entry, no frame on its way.
+    pub fn is_at_rest(&self) -> bool {
+        let mut rows =
+            self.shards.values().chain(std::iter::once(&self.process)).flat_map(|report| &report.rows);
+        rows.all(|row| match row.total {
+            Total::InUse => row.value == 0,
+            Total::Sum | Total::Max => true,
+        })
     }
 
     /// Groups and names in the order of their first appearance.
@@ -102,7 +119,8 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// Rows that are 0 everywhere are left out: what is absent did not happen.
+    /// Rows that are 0 everywhere are left out: what is absent did not happen. The last line, for scripts, is
+    /// `at rest: yes` or `at rest: no`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<44}", "counters")?;
         for index in self.shards.keys() {
@@ -125,7 +143,7 @@ impl fmt::Display for Report {
                 writeln!(f, " {total:>14}")?;
             }
         }
-        Ok(())
+        writeln!(f, "at rest: {}", if self.is_at_rest() { "yes" } else { "no" })
     }
 }
 
@@ -152,5 +170,20 @@ mod tests {
         assert!(!text.contains("bad checksum"), "{text}");
         let line = text.lines().find(|line| line.starts_with("frames: received")).unwrap();
         assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["frames:", "received", "3", "4", "7"]);
+    }
+
+    #[test]
+    fn a_report_says_whether_anything_is_in_use() {
+        let mut report = Report::default();
+        for (index, timers) in [(0, 0), (1, 2)] {
+            let mut shard = ShardReport::default();
+            shard.add("frames", "received", 5);
+            shard.add_in_use("in use", "timers", timers);
+            report.insert(index, shard);
+        }
+        assert!(report.to_string().ends_with("\nat rest: no\n"), "{report}");
+        assert_eq!(report.total("in use", "timers"), Some(2));
+        report.insert(1, ShardReport::default());
+        assert!(report.to_string().ends_with("\nat rest: yes\n"), "{report}");
     }
 }

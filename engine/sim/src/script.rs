@@ -5,8 +5,8 @@ use bywash_core::base::time::{Duration, Instant};
 
 use crate::stream::Stream;
 
-/// Octets of a message at most: half of the smallest receive buffer, or a message could never be whole.
-const MESSAGE_MAX: u64 = 1024;
+/// Octets of a message at most: no more than [`CREDIT`] lets go, or one could never be whole.
+const MESSAGE_MAX: u64 = 1000;
 
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +87,10 @@ pub enum Gate {
         out: u64,
     },
 }
+
+/// Bulk both ways. A host stops reading while its send buffer is full, so that two that both fill theirs would wait
+/// for each other for ever; with this no more than two kilobytes are under way.
+const CREDIT: Gate = Gate::Rounds { head: 1000, each: 1, out: 1 };
 
 impl Gate {
     /// How many of `total` octets may have been sent after `received`.
@@ -171,13 +175,12 @@ impl Script {
                 part(random, there, Gate::Free, Ending::Shutdown),
             ],
             2 => [
-                part(random, there, Gate::Free, Ending::Shutdown),
+                part(random, there, CREDIT, Ending::Shutdown),
                 part(random, there, Gate::Echo, Ending::Follow),
             ],
-            3 => [
-                part(random, there, Gate::Free, Ending::Shutdown),
-                part(random, back, Gate::Free, Ending::Shutdown),
-            ],
+            3 => {
+                [part(random, there, CREDIT, Ending::Shutdown), part(random, there, CREDIT, Ending::Shutdown)]
+            }
             _ => Self::rounds(random, size),
         };
         for part in &mut parts {

@@ -261,6 +261,9 @@ impl World {
             let what = format!("host {host} shard {number} turns and turns and does nothing");
             self.ledger.borrow_mut().fail(now, what);
         }
+        if let Err(broken) = shard.engine.stack().check() {
+            self.ledger.borrow_mut().fail(now, format!("host {host} shard {number}: {broken}"));
+        }
         if shard.engine.port().missing_frames() != 0 {
             self.ledger.borrow_mut().fail(now, format!("host {host} shard {number} lost a frame"));
         }

@@ -42,6 +42,9 @@ pub struct ChunkPool {
     chunk_max: u32,
     classes: [Class; CLASSES],
     oversize: u64,
+    /// Bytes of the chunks in use, and the bytes in use from which the pool counts as low.
+    used: usize,
+    low_from: usize,
 }
 
 impl ChunkPool {
@@ -56,12 +59,20 @@ impl ChunkPool {
         let served = config.classes.iter().filter(|class| class.count > 0);
         let chunk_max = served.map(|class| class.size).max().unwrap_or(0);
         let sizes = config.classes.map(|class| class.size);
-        Ok(Self { sizes, chunk_max, classes, oversize: 0 })
+        let total: usize =
+            config.classes.iter().map(|class| class.size as usize * class.count as usize).sum();
+        Ok(Self { sizes, chunk_max, classes, oversize: 0, used: 0, low_from: total / 8 * 7 })
     }
 
     /// Bytes of the largest chunk: no reservation can be longer.
     pub fn chunk_max(&self) -> usize {
         self.chunk_max as usize
+    }
+
+    /// Whether seven eighths of the pool are in use: no more work should be begun that ends in a reply.
+    #[inline]
+    pub fn is_low(&self) -> bool {
+        self.used >= self.low_from
     }
 
     /// Use of each class, smallest first.
@@ -93,7 +104,10 @@ impl ChunkPool {
         debug_assert!(preferred >= needed);
         let class = self.fitting(preferred);
         match self.classes[class].take(base) {
-            Some(index) => Some(Handle::new(class, index)),
+            Some(index) => {
+                self.used += self.sizes[class] as usize;
+                Some(Handle::new(class, index))
+            }
             None => self.allocate_elsewhere(needed, preferred, base),
         }
     }
@@ -104,6 +118,7 @@ impl ChunkPool {
 
     #[inline]
     pub(super) fn release(&mut self, chunk: Handle) {
+        self.used -= self.capacity(chunk);
         self.classes[chunk.class()].give(chunk.index());
     }
 
@@ -142,6 +157,7 @@ impl ChunkPool {
         let first = self.fitting(preferred);
         for class in (first + 1..CLASSES).chain((floor..first).rev()) {
             if let Some(index) = self.classes[class].take(base) {
+                self.used += self.sizes[class] as usize;
                 return Some(Handle::new(class, index));
             }
         }

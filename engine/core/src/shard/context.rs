@@ -62,15 +62,40 @@ impl<'a, H: Host, C: Codec> Context<'a, H, C> {
         Context { host: self.host, codec: self.codec, id }
     }
 
-    /// Sends one item, encoded in place.
+    /// Sends one item, encoded in place; one that is longer than any piece of the send pool is encoded aside first.
     ///
     /// # Errors
-    /// [`SendError`]; nothing of it is sent.
+    /// [`SendError`]; nothing of it is sent, or the connection is aborted.
     pub fn send(&mut self, item: &C::Item<'_>) -> Result<(), SendError<C::Error>> {
         let len = self.codec.encoded_len(item).map_err(SendError::Codec)?;
+        if len > self.host.piece_max() {
+            return self.send_in_pieces(item, len).map_err(SendError::Write);
+        }
         let out = self.host.reserve(self.id, len).map_err(SendError::Write)?;
         self.codec.encode(item, &mut out[..len]);
         self.host.commit(self.id, len);
+        Ok(())
+    }
+
+    /// Allocates: an item of this size is paid for by its bytes, not by the call.
+    #[cold]
+    fn send_in_pieces(&mut self, item: &C::Item<'_>, len: usize) -> Result<(), WriteError> {
+        let mut whole = alloc::vec![0; len];
+        self.codec.encode(item, &mut whole);
+        let piece_max = self.host.piece_max();
+        for (index, piece) in whole.chunks(piece_max).enumerate() {
+            match self.host.reserve(self.id, piece.len()) {
+                Ok(out) => out[..piece.len()].copy_from_slice(piece),
+                Err(error) => {
+                    if index > 0 {
+                        // Half an item is out: nothing sensible can follow it.
+                        self.host.abort(self.id);
+                    }
+                    return Err(error);
+                }
+            }
+            self.host.commit(self.id, piece.len());
+        }
         Ok(())
     }
 

@@ -142,6 +142,9 @@ pub trait Host {
     /// [`WriteError`]; nothing is queued.
     fn reserve(&mut self, id: ConnectionId, len: usize) -> Result<&mut [u8], WriteError>;
 
+    /// The most bytes that [`Host::reserve`] can ever give in one piece.
+    fn piece_max(&self) -> usize;
+
     /// Queues the first `len` bytes of the last [`Host::reserve`] for this connection.
     fn commit(&mut self, id: ConnectionId, len: usize);
 

@@ -210,6 +210,7 @@ impl Stack {
         connection.send = core::mem::take(&mut old.send);
         connection.sides = old.sides;
         connection.pending_next = old.pending_next;
+        connection.armed_at = old.armed_at;
         let kept = [Flag::Pending, Flag::Closed, Flag::Paused, Flag::Doomed, Flag::SendFull];
         for flag in kept.into_iter().filter(|flag| old.flags.has(*flag)) {
             connection.flags.set(flag);

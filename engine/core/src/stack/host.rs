@@ -10,7 +10,17 @@ use crate::tcp::tick::Tick;
 
 use super::{Accepting, Stack};
 
+/// How soon a connection is looked at again that found the send pool empty.
+const STARVED_RETRY: Duration = Duration::from_millis(10);
+
 impl Stack {
+    /// The pool had nothing for the connection: it is told when there is room again, whoever gives it back.
+    #[cold]
+    pub(super) fn starve(&mut self, index: u32) {
+        self.connections.at_mut(index).flags.set(Flag::SendFull);
+        self.arm(index, Tick::at(self.now + STARVED_RETRY));
+    }
+
     /// The connection, if it may still be written to.
     #[inline]
     fn writable(&mut self, id: ConnectionId) -> Result<&mut Connection, WriteError> {
@@ -38,11 +48,17 @@ impl Host for Stack {
     fn reserve(&mut self, id: ConnectionId, len: usize) -> Result<&mut [u8], WriteError> {
         self.writable(id)?;
         let connection = self.connections.at_mut(id.index);
-        let chunk_max = self.chunks.chunk_max();
-        connection
-            .send
-            .reserve(&mut self.chunks, len)
-            .ok_or(WriteError::NoSpace { asked: len, max: if len > chunk_max { chunk_max } else { 0 } })
+        if connection.send.reserve(&mut self.chunks, len).is_none() {
+            let max = self.piece_max();
+            self.starve(id.index);
+            return Err(WriteError::NoSpace { asked: len, max: if len > max { max } else { 0 } });
+        }
+        // The same room again: the borrow checker does not let the first look go out on one way only.
+        connection.send.reserve(&mut self.chunks, len).ok_or(WriteError::NotOpen)
+    }
+
+    fn piece_max(&self) -> usize {
+        self.chunks.chunk_max()
     }
 
     #[inline]
@@ -63,6 +79,9 @@ impl Host for Stack {
         let written = connection.send.push(&mut self.chunks, &bytes[..bytes.len().min(space)]);
         if written < bytes.len() || connection.send.len() >= self.config.tcp.send_buffer as usize {
             connection.flags.set(Flag::SendFull);
+        }
+        if written < bytes.len().min(space) {
+            self.starve(id.index);
         }
         self.pend(id.index);
         Ok(written)
@@ -90,8 +109,8 @@ impl Host for Stack {
             return self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Silence });
         }
         let connection = self.connections.at_mut(id.index);
-        // RFC 1122 section 4.2.2.13: what was received and not read is lost, and the peer must know. What a
-        // handler is looking at right now is not in this: it says by its return how much of that it has read.
+        // RFC 1122 section 4.2.2.13: what was received and not read is lost, and the peer must know.
+        // What is being shown right now is judged when the application has said how much it has read.
         let has_unread = !self.receive.readable(connection.receive.as_ref()).is_empty();
         connection.flags.set(Flag::Closed);
         connection.flags.take(Flag::EndUntold);

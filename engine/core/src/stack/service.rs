@@ -134,6 +134,9 @@ impl Stack {
         }
         self.show_buffered(events, index);
         self.tell_end(events, index);
+        if self.chunks.is_low() {
+            self.starve(index);
+        }
     }
 
     /// Sends what may be sent.
@@ -403,7 +406,9 @@ impl Stack {
             Reading::Closed
         } else if connection.flags.has(Flag::Paused)
             || connection.send.len() >= self.config.tcp.send_buffer as usize
+            || self.chunks.is_low()
         {
+            // Whoever is not shown anything writes no replies: what is left of the pool is for those on their way.
             Reading::Paused
         } else {
             Reading::Open

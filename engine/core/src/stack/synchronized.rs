@@ -140,7 +140,7 @@ impl Stack {
             return;
         }
         if self.reading(id) == Reading::Closed {
-            return self.abandon_unread(index);
+            return self.doom(index, UNREAD);
         }
         let is_paused = self.reading(id) == Reading::Paused;
         let connection = self.connections.at_mut(index);
@@ -204,16 +204,15 @@ impl Stack {
         connection.flags.take(Flag::Unshown);
         let Some(buffer) = self.receive.take(connection.receive.as_ref()) else { return };
         let consumed = events.received(self, id, &buffer);
+        let is_unread = consumed < buffer.len();
         self.receive.put(buffer);
         let reading = self.reading(id);
         let connection = self.connections.at_mut(index);
         match reading {
             Reading::Closed => {
-                self.receive.consume(&mut connection.receive, consumed as u32);
-                let is_left = self.receive.buffered(connection.receive.as_ref()) > 0;
                 self.receive.release(&mut connection.receive);
-                if is_left {
-                    self.abandon_unread(index);
+                if is_unread {
+                    self.doom(index, UNREAD);
                 }
             }
             Reading::Paused | Reading::Open => {
@@ -223,12 +222,6 @@ impl Stack {
                 }
             }
         }
-    }
-
-    /// A handler has closed the connection and left octets unread that it was shown (RFC 1122 section 4.2.2.13).
-    #[cold]
-    fn abandon_unread(&mut self, index: u32) {
-        self.doom(index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
     }
 
     /// The segment ends the peer's stream, here or beyond a hole.

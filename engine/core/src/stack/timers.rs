@@ -5,7 +5,7 @@ use crate::base::time::{Duration, Instant};
 use crate::port::Transmit;
 use crate::shard::{CloseReason, Events};
 use crate::tcp::connection::{Doom, Farewell};
-use crate::tcp::state::Flag;
+use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
 use crate::tcp::timer::{self, Expired};
 use crate::wire::Address;
@@ -54,7 +54,7 @@ impl Stack {
                 self.expire_connection(events, index);
             }
             fired += count;
-            if count < BATCH {
+            if count == 0 {
                 break;
             }
         }
@@ -84,6 +84,9 @@ impl Stack {
                 };
                 self.doom(index, Doom { reason, farewell: Farewell::Silence });
             }
+        }
+        if self.connections.at(index).flags.has_any(Flags::of(&[Flag::SendFull, Flag::Unshown])) {
+            self.pend(index);
         }
         if timer_due && self.connections.at(index).flags.has(Flag::Known) {
             events.timer(self, id);
@@ -115,7 +118,7 @@ impl Stack {
                 }
             }
             fired += count;
-            if count < BATCH {
+            if count == 0 {
                 break;
             }
         }
@@ -148,7 +151,7 @@ impl Stack {
                 }
             }
             fired += count;
-            if count < BATCH {
+            if count == 0 {
                 break;
             }
         }

@@ -321,9 +321,14 @@ fn take_new_ack(
     }
     connection.snd_una = ack;
     connection.backoff = 0;
+    let limited = Limited::of(flight, connection.cwnd, warm.ssthresh, connection.mss);
     if connection.flags.has(Flag::Recovering) {
         let index = warm.recovery.map_or(0, |index| index.get() - 1);
         let recovery = pool.at_mut(index);
+        if matches!(recovery.phase, Phase::Disorder) {
+            // Nothing is lost yet: the window grows as ever.
+            congestion::on_ack(connection, warm, acked, limited);
+        }
         if recovery.on_ack(connection, warm, acked) == Progress::Over {
             warm.recover = ack;
             end_recovery(connection, warm, pool);
@@ -332,7 +337,6 @@ fn take_new_ack(
         }
     } else {
         connection.dup_acks = 0;
-        let limited = Limited::of(flight, connection.cwnd, warm.ssthresh, connection.mss);
         congestion::on_ack(connection, warm, acked, limited);
     }
     if connection.flight() == 0 {

@@ -57,9 +57,13 @@ pub fn next_piece(connection: &Connection, warm: &Warm, pool: &RecoveryPool) -> 
             let is_first = recovery.high_rxt == connection.snd_una;
             return (is_first || budget > 0).then(|| again(connection, hole.start, hole.len()));
         }
+    } else if connection.flags.has(Flag::Probe) && connection.flight() > 0 {
+        // A timeout that found no recovery record: the head alone.
+        return Some(again(connection, connection.snd_una, connection.flight()));
     } else if connection.dup_acks > 0 && connection.dup_acks < 3 {
-        // Limited transmit (RFC 3042).
-        budget += u32::from(connection.dup_acks) * u32::from(connection.mss);
+        // Limited transmit (RFC 3042): up to two segments beyond the window, one for each duplicate.
+        let limit = connection.cwnd + u32::from(connection.dup_acks) * u32::from(connection.mss);
+        budget = limit.saturating_sub(connection.flight());
     }
     new_piece(connection, warm, budget)
 }
@@ -141,8 +145,10 @@ pub fn handle_sent(
             }
         }
         Novelty::Again => {
+            debug_assert!(!end.is_after(connection.snd_nxt), "sent again what was never sent");
             // Karn: what was sent twice is not timed (RFC 6298 section 3).
             connection.flags.take(Flag::Timing);
+            connection.flags.take(Flag::Probe);
             if let Some(index) = warm.recovery {
                 pool.at_mut(index.get() - 1).high_rxt = end;
             }

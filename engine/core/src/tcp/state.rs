@@ -185,7 +185,7 @@ pub enum Flag {
     FinAhead = 1 << 12,
     /// The application knows of it (it was accepted, or is being connected).
     Known = 1 << 13,
-    /// A zero-window probe is owed.
+    /// A zero-window probe is owed; or, with octets in flight, the first of them once more.
     Probe = 1 << 14,
     /// Loss recovery holds state for it.
     Recovering = 1 << 15,

@@ -3,6 +3,7 @@
 use crate::base::time::Instant;
 
 use super::config::TcpConfig;
+use super::congestion::ssthresh_after_loss;
 use super::connection::{Connection, Warm};
 use super::input::{RecoveryPool, recovery};
 use super::state::Flag;
@@ -84,8 +85,13 @@ fn retransmit(
             recovery.enter_loss(connection, warm);
             Expired::Output
         }
-        // Every recovery record is in use: the next timeout tries again.
-        None => Expired::Nothing,
+        // Every record is in use: without one, each timeout sends the head again, and nothing else is known.
+        None => {
+            warm.ssthresh = ssthresh_after_loss(connection.flight(), connection.mss);
+            connection.cwnd = u32::from(connection.mss);
+            connection.flags.set(Flag::Probe);
+            Expired::Output
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod harness;
 
 mod active;
 mod answers;
+mod application;
 mod closing;
 mod congestion;
 mod hostile;
@@ -17,5 +18,6 @@ mod receiving;
 mod recovery;
 mod reset;
 mod sending;
+mod sizes;
 mod time_wait;
 mod timeout;

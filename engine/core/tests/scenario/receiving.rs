@@ -34,7 +34,7 @@ fn c096_a_single_segment_is_acknowledged_after_40_ms() {
 }
 
 #[test]
-fn c064_c103_out_of_order_data_is_acknowledged_at_once_newest_block_first() {
+fn c064_c067_c103_out_of_order_data_is_acknowledged_at_once_newest_block_first() {
     let mut world = World::new();
     let mut peer = Peer::connect(&mut world, 40_000, Offer::SACK);
     let text = pattern(1_000);
@@ -132,7 +132,7 @@ fn c065_holes_are_filled_in_every_overlap() {
 }
 
 #[test]
-fn s14_c084_the_window_closes_never_shrinks_and_reopens() {
+fn s14_c084_c085_c088_the_window_closes_never_shrinks_and_reopens() {
     let mut world = World::new();
     let (mut peer, id) = Peer::accepted(&mut world, 40_000, Offer::FULL);
     world.stack().pause_reading(id);
@@ -220,7 +220,7 @@ fn fill(world: &mut World) -> (Peer, bywash_core::shard::ConnectionId) {
 }
 
 #[test]
-fn c091_only_what_lies_in_the_window_is_taken() {
+fn c091_c124_only_what_lies_in_the_window_is_taken() {
     let mut config = config();
     config.tcp.receive_buffer = 4_000;
     let mut world = World::with(config, 1500);

@@ -182,7 +182,7 @@ fn c160_streams_are_identical_both_ways_through_many_buffers() {
 }
 
 #[test]
-fn c158_a_write_beyond_the_send_buffer_is_partial_and_told_when_there_is_room() {
+fn c157_c158_a_write_beyond_the_send_buffer_is_partial_and_told_when_there_is_room() {
     let mut world = World::new();
     let (mut peer, id) = Peer::accepted(&mut world, 40_000, Offer::FULL);
     let text = pattern(400_000);

@@ -91,6 +91,10 @@ impl Host for FakeHost {
         found.map_or(Reading::Closed, |connection| connection.reading)
     }
 
+    fn piece_max(&self) -> usize {
+        usize::MAX
+    }
+
     fn pause_accepting(&mut self) {}
 
     fn resume_accepting(&mut self) {}

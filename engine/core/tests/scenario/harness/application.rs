@@ -37,6 +37,8 @@ pub struct Recorder {
     pub on_writable: OnOpen,
     /// What to do when the peer's stream ends.
     pub on_end: OnOpen,
+    /// What to do when a connection is gone.
+    pub on_closed: OnOpen,
 }
 
 impl Default for Recorder {
@@ -49,6 +51,7 @@ impl Default for Recorder {
             on_receive: Box::new(|_, _, bytes| bytes.len()),
             on_writable: Box::new(|_, _| {}),
             on_end: Box::new(|_, _| {}),
+            on_closed: Box::new(|_, _| {}),
         }
     }
 }
@@ -109,7 +112,8 @@ impl Events<Stack> for Recorder {
         self.events.push(Event::Timer(id));
     }
 
-    fn closed(&mut self, _host: &mut Stack, id: ConnectionId, reason: CloseReason) {
+    fn closed(&mut self, host: &mut Stack, id: ConnectionId, reason: CloseReason) {
         self.events.push(Event::Closed(id, reason));
+        (self.on_closed)(host, id);
     }
 }

@@ -49,6 +49,13 @@ impl MemoryPort {
         self.inbox.push_back(buffer);
     }
 
+    /// Makes sure that `count` frames are spare, so that none is made while the engine runs.
+    pub fn stock(&mut self, count: usize) {
+        while self.transmit.spare.len() < count {
+            self.transmit.spare.push(Vec::with_capacity(FRAME_LEN));
+        }
+    }
+
     /// The next frame that was sent.
     pub fn take(&mut self) -> Option<Vec<u8>> {
         self.transmit.sent.pop_front()

@@ -145,6 +145,10 @@ impl Host for MioHost {
         Ok(connection.output.spare(len, &mut self.pool))
     }
 
+    fn piece_max(&self) -> usize {
+        self.message_max
+    }
+
     #[inline]
     fn commit(&mut self, id: ConnectionId, len: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };

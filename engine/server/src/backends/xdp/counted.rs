@@ -9,16 +9,16 @@ use crate::report::ShardReport;
 
 /// What the stack has in use, did and dropped.
 pub(super) fn stack(stack: &Report, report: &mut ShardReport) {
-    report.add("in use", "connections", stack.connections as u64);
-    report.add("in use", "half-open connections", stack.half_open as u64);
-    report.add("in use", "TIME_WAIT records", stack.time_wait as u64);
-    report.add("in use", "table entries", stack.table_entries as u64);
-    report.add("in use", "timers", stack.timers as u64);
-    report.add("in use", "loss recoveries", stack.recoveries as u64);
+    report.add_in_use("in use", "connections", stack.connections as u64);
+    report.add_in_use("in use", "half-open connections", stack.half_open as u64);
+    report.add_in_use("in use", "TIME_WAIT records", stack.time_wait as u64);
+    report.add_in_use("in use", "table entries", stack.table_entries as u64);
+    report.add_in_use("in use", "timers", stack.timers as u64);
+    report.add_in_use("in use", "loss recoveries", stack.recoveries as u64);
     let chunks: u64 = stack.send_chunks.iter().map(|class| u64::from(class.in_use)).sum();
     let buffers: u64 = stack.receive_buffers.classes.iter().map(|class| u64::from(class.in_use)).sum();
-    report.add("in use", "send chunks", chunks);
-    report.add("in use", "receive buffers", buffers);
+    report.add_in_use("in use", "send chunks", chunks);
+    report.add_in_use("in use", "receive buffers", buffers);
     for (name, value) in stack.counters.named() {
         report.add("stack", name, value);
     }
@@ -47,15 +47,15 @@ pub(super) fn port(port: &XdpPort, report: &mut ShardReport) {
     report.add("receive frames", "in the fill ring", fill_ring.into());
     report.add("receive frames", "with the kernel", kernel.into());
     report.add("receive frames", "in the rx ring", rx_ring.into());
-    report.add("receive frames", "in a burst", burst.into());
+    report.add_in_use("receive frames", "in a burst", burst.into());
     report.add("receive frames", "spare", spare.into());
     let sent = port.transmitter().counters();
     transmit(&sent, report);
     let TransmitFrames { free, staged, tx_ring, kernel, completion_ring } = port.transmitter().frames();
     report.add("transmit frames", "free", free.into());
-    report.add("transmit frames", "committed", staged.into());
-    report.add("transmit frames", "in the tx ring", tx_ring.into());
-    report.add("transmit frames", "with the kernel", kernel.into());
+    report.add_in_use("transmit frames", "committed", staged.into());
+    report.add_in_use("transmit frames", "in the tx ring", tx_ring.into());
+    report.add_in_use("transmit frames", "with the kernel", kernel.into());
     report.add("transmit frames", "in the completion ring", completion_ring.into());
     if let Ok(kernel) = port.receiver().statistics() {
         report.add("kernel", "rx dropped", kernel.rx_dropped);
