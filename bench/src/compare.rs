@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::interrupt::Interrupt;
 use crate::machine::{Machine, Snapshot, pin};
 use crate::progress::Progress;
 
@@ -74,6 +75,7 @@ pub fn compare(http: &Path, plan: Plan) -> Result<()> {
     }
     load::check_wrk()?;
     println!("{machine}");
+    let interrupt = Interrupt::catch()?;
     let servers = [Server::start(Backend::Xdp, http)?, Server::start(Backend::Mio, http)?];
     // After the servers have started: what they start may use any core.
     pin(CLIENT_CORE)?;
@@ -92,7 +94,7 @@ pub fn compare(http: &Path, plan: Plan) -> Result<()> {
                     backend.name()
                 ));
                 let load = Load { connections, duration: plan.run };
-                let run = load::run(server, load, SERVER_CORE)?;
+                let run = load::run(server, load, SERVER_CORE, &interrupt)?;
                 report.add(backend, connections, round, run);
             }
         }

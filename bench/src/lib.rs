@@ -9,11 +9,13 @@
 //! | [`memory`] | frames, ports and devices that are nothing but memory |
 //! | [`machine`] | facts about the machine, and what its cores did |
 //! | [`progress`] | where a long measurement stands |
+//! | [`interrupt`] | Ctrl-C and SIGTERM |
 //! | [`allocation`] | an allocator that counts |
 #![deny(unsafe_code)]
 
 pub mod allocation;
 pub mod compare;
+pub mod interrupt;
 pub mod limit;
 pub mod machine;
 pub mod memory;

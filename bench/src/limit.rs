@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use bywash_xdp::lab::{CLIENT_INTERFACE, CLIENT_IPV4, Lab, SERVER_INTERFACE, SERVER_IPV4, Side};
 
+use crate::interrupt::Interrupt;
 use crate::machine::{Machine, Snapshot, pin};
 
 use client::Client;
@@ -72,11 +73,12 @@ impl Control {
 pub fn limit() -> Result<()> {
     println!("{}", Machine::read()?);
     let lab = Lab::builder("bywash-bench-limit").queues(NonZeroU16::MIN).build()?;
+    let interrupt = Interrupt::catch()?;
     let control = Control::default();
     let begin = Snapshot::take()?;
     std::thread::scope(|scope| {
         let server = scope.spawn(|| serve(&lab, &control));
-        let client = scope.spawn(|| ask(&lab, &control));
+        let client = scope.spawn(|| ask(&lab, &control, &interrupt));
         let asked = client.join().map_err(|_| anyhow!("the client's end panicked"));
         control.set(Role::Stop);
         let served = server.join().map_err(|_| anyhow!("the server's end panicked"));
@@ -104,7 +106,7 @@ fn serve(lab: &Lab, control: &Control) -> Result<()> {
     }
 }
 
-fn ask(lab: &Lab, control: &Control) -> Result<()> {
+fn ask(lab: &Lab, control: &Control, interrupt: &Interrupt) -> Result<()> {
     lab.enter(Side::Client)?;
     pin(1)?;
     let end = End::open(&Place { interface: CLIENT_INTERFACE, address: CLIENT_IPV4 })?;
@@ -112,7 +114,7 @@ fn ask(lab: &Lab, control: &Control) -> Result<()> {
     let mut client = Client::new(end, control);
     client.wait_for_server()?;
     for length in LENGTHS {
-        client.measure(length)?;
+        client.measure(length, interrupt)?;
     }
     Ok(())
 }

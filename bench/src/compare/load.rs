@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use bywash_xdp::lab::{SERVER_IPV4, Side};
 
 use super::server::Server;
+use crate::interrupt::Interrupt;
 use crate::machine::{Snapshot, process_cpu};
 
 /// How long wrk may run over its time.
@@ -45,11 +46,11 @@ pub(super) fn check_wrk() -> Result<()> {
 }
 
 /// Runs wrk in the client's namespace, on the core that the caller is pinned to.
-pub(super) fn run(server: &Server, load: Load, server_core: usize) -> Result<Run> {
+pub(super) fn run(server: &Server, load: Load, server_core: usize, interrupt: &Interrupt) -> Result<Run> {
     let url = format!("http://{SERVER_IPV4}:8080/plaintext");
     let cpu_before = process_cpu(server.pid());
     let before = Snapshot::take()?;
-    let output = run_wrk(server, load, &url)?;
+    let output = run_wrk(server, load, &url, interrupt)?;
     let interval = before.elapsed()?;
     let cpu = process_cpu(server.pid()).zip(cpu_before).map(|(now, then)| now.saturating_sub(then));
     let said = parse(&output).with_context(|| format!("cannot read what wrk says:\n{output}"))?;
@@ -68,7 +69,7 @@ pub(super) fn run(server: &Server, load: Load, server_core: usize) -> Result<Run
     })
 }
 
-fn run_wrk(server: &Server, load: Load, url: &str) -> Result<String> {
+fn run_wrk(server: &Server, load: Load, url: &str, interrupt: &Interrupt) -> Result<String> {
     let Load { connections, duration } = load;
     let mut command = server.lab().command(Side::Client, "wrk")?;
     command.args(["-t1", "--latency", "--timeout", "5s"]);
@@ -79,9 +80,11 @@ fn run_wrk(server: &Server, load: Load, url: &str) -> Result<String> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if begin.elapsed() > duration + PATIENCE {
+        let wanted = interrupt.check();
+        if wanted.is_err() || begin.elapsed() > duration + PATIENCE {
             child.kill()?;
             child.wait()?;
+            wanted?;
             bail!("wrk did not end in time");
         }
         std::thread::sleep(Duration::from_millis(5));

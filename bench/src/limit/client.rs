@@ -11,6 +11,7 @@ use bywash_xdp::lab::{CLIENT_IPV4, CLIENT_MAC, SERVER_IPV4, SERVER_MAC};
 
 use super::end::End;
 use super::{BURST, Control, PERIOD, ROUNDS, Role};
+use crate::interrupt::Interrupt;
 use crate::machine::median;
 
 /// Frames on their way at one time in the reflection test.
@@ -54,10 +55,11 @@ impl<'a> Client<'a> {
     }
 
     /// Measures and prints one frame length.
-    pub(super) fn measure(&mut self, length: usize) -> Result<()> {
+    pub(super) fn measure(&mut self, length: usize, interrupt: &Interrupt) -> Result<()> {
         let frame = frame(length)?;
         let mut samples = Samples::default();
         for _ in 0..ROUNDS {
+            interrupt.check()?;
             samples.sunk_per_second.push(self.sink(&frame));
             samples.reflected_per_second.push(self.reflect(&frame));
             let times = self.round_trips(&frame)?;
