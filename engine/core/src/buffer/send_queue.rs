@@ -86,6 +86,15 @@ impl SendQueue {
         Some(pool.piece_mut(chunk, used as usize, len))
     }
 
+    /// The room of the last [`reserve`](Self::reserve), which found some; empty without one.
+    #[inline]
+    pub fn reserved<'pool>(&self, pool: &'pool mut ChunkPool, len: usize) -> &'pool mut [u8] {
+        let Some(tail) = self.tail else { return &mut [] };
+        let used = self.end.wrapping_sub(self.tail_base) as usize;
+        let len = len.min(self.room(pool, tail));
+        pool.piece_mut(tail, used, len)
+    }
+
     /// Appends the first `len` bytes of the last reservation; with zero it is given up.
     ///
     /// `len` must not exceed what was reserved; what lies beyond the chunk is not counted.

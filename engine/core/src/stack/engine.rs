@@ -8,10 +8,9 @@ use crate::port::{Burst, Port, ReceivedChecksum, Transmit};
 use crate::shard::{ConnectionId, Events, Transport, Turn};
 use crate::table::Entry;
 use crate::tcp::state::Flag;
-use crate::wire::Kind;
 
 use super::counters::DropReason;
-use super::ingress::{Arrival, Inbound};
+use super::ingress::{Arrival, Inbound, Passed};
 use super::neighbour::Create;
 use super::peers::{HostFact, Peers, PublishedTables};
 use super::tables::{Published, look_up_published};
@@ -29,7 +28,7 @@ pub struct Engine<P, L> {
     peers: L,
     /// The tables of all other shards.
     others: Vec<PublishedTables>,
-    inbound: Box<[Option<Inbound>; BURST_MAX]>,
+    inbound: Box<[Inbound; BURST_MAX]>,
 }
 
 /// What the tables of all shards say about a segment.
@@ -45,7 +44,7 @@ enum Whose {
 impl<P: Port, L: Peers> Engine<P, L> {
     /// Joins a stack to its port. `others` are the tables of all other shards of the server.
     pub fn new(port: P, stack: Stack, peers: L, others: Vec<PublishedTables>) -> Self {
-        Self { port, stack, peers, others, inbound: Box::new([None; BURST_MAX]) }
+        Self { port, stack, peers, others, inbound: Box::new([Inbound::EMPTY; BURST_MAX]) }
     }
 
     /// The port.
@@ -84,11 +83,10 @@ impl<P: Port, L: Peers> Engine<P, L> {
         stack.counters.bursts += 1;
         stack.counters.frames_received += count as u64;
         for (index, place) in inbound.iter_mut().enumerate().take(count) {
-            *place = stack.first_pass(burst.frame(index));
+            stack.first_pass(burst.frame(index), place);
         }
         let mut lookups = PEER_LOOKUPS_MAX;
-        for (index, place) in inbound.iter().enumerate().take(count) {
-            let Some(inbound) = place else { continue };
+        for (index, inbound) in inbound.iter().enumerate().take(count) {
             let (frame, checksum) = (burst.frame(index), burst.checksum(index));
             let Some(arrival) = second_pass(stack, peers, transmit, frame, inbound, checksum) else {
                 continue;
@@ -112,7 +110,8 @@ impl<P: Port, L: Peers> Engine<P, L> {
         let mut taken = 0;
         while taken < BURST_MAX as u32 {
             let took = peers.next_frame(|frame| {
-                let Some(inbound) = stack.first_pass(frame) else { return };
+                let mut inbound = Inbound::EMPTY;
+                stack.first_pass(frame, &mut inbound);
                 // The shard that handed it over has verified it.
                 let Some(arrival) = stack.admit(frame, &inbound, ReceivedChecksum::Verified) else { return };
                 let entry = stack.tables.find(&arrival.hashed);
@@ -146,8 +145,10 @@ fn second_pass<'a, T: Transmit, L: Peers>(
     inbound: &Inbound,
     checksum: ReceivedChecksum,
 ) -> Option<Arrival<'a>> {
-    if matches!(inbound.packet.kind, Kind::Tcp(_)) {
-        return stack.admit(frame, inbound, checksum);
+    match inbound.passed {
+        Passed::Tcp(_) => return stack.admit(frame, inbound, checksum),
+        Passed::Dropped => return None,
+        Passed::Other => {}
     }
     if let Some(fact) = stack.handle_other(transmit, frame, &inbound.packet) {
         peers.publish(fact);

@@ -53,8 +53,7 @@ impl Host for Stack {
             self.starve(id.index);
             return Err(WriteError::NoSpace { asked: len, max: if len > max { max } else { 0 } });
         }
-        // The same room again: the borrow checker does not let the first look go out on one way only.
-        connection.send.reserve(&mut self.chunks, len).ok_or(WriteError::NotOpen)
+        Ok(self.connections.at(id.index).send.reserved(&mut self.chunks, len))
     }
 
     fn piece_max(&self) -> usize {

@@ -6,9 +6,10 @@ use crate::table::{Entry, Kind as EntryKind};
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SequenceNumber;
 use crate::tcp::time_wait;
-use crate::wire::parse::{OptionsLayout, verify_network, verify_transport};
+use crate::wire::hash::TupleHasher;
+use crate::wire::parse::{OptionsLayout, classify_into, verify_network, verify_transport};
 use crate::wire::tcp::{Flags as Control, Options, TcpRepr};
-use crate::wire::{Family, Kind, MacAddress, Packet, TcpFields, Tuple};
+use crate::wire::{Kind, MacAddress, Packet, TcpFields, Tuple};
 
 use super::Stack;
 use super::counters::DropReason;
@@ -20,8 +21,24 @@ use super::tables::Hashed;
 pub struct Inbound {
     /// Its headers.
     pub packet: Packet,
-    /// The connection that a TCP segment names.
-    pub tuple: Option<(Tuple, Hashed)>,
+    /// Whether it goes on.
+    pub passed: Passed,
+}
+
+/// What the first pass made of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// A TCP segment whose tuple has this hash.
+    Tcp(u32),
+    /// Anything else that may be answered.
+    Other,
+    /// It was dropped and counted.
+    Dropped,
+}
+
+impl Inbound {
+    /// A place for a frame.
+    pub const EMPTY: Self = Self { packet: Packet::EMPTY, passed: Passed::Dropped };
 }
 
 /// A segment with all that its handler must know about how it came.
@@ -47,32 +64,26 @@ impl Stack {
     /// First pass: headers, hash and a prefetch; no look-up yet, because frames of one burst make and
     /// remove entries for each other.
     #[inline]
-    pub(super) fn first_pass(&mut self, frame: &[u8]) -> Option<Inbound> {
-        let Ok(packet) = crate::wire::classify(frame, self.capabilities.medium) else {
-            self.counters.drop(DropReason::Malformed);
-            return None;
-        };
+    pub(super) fn first_pass(&mut self, frame: &[u8], place: &mut Inbound) {
+        place.passed = Passed::Dropped;
+        if classify_into(frame, self.capabilities.medium, &mut place.packet).is_err() {
+            return self.counters.drop(DropReason::Malformed);
+        }
+        if !matches!(place.packet.kind, Kind::Tcp(_)) {
+            place.passed = Passed::Other;
+            return;
+        }
         // Nothing that came by link-layer broadcast may open or touch a connection (RFC 1122 section 3.3.6).
-        let is_group = matches!(self.capabilities.medium, Medium::Ethernet) && frame[0] & 1 == 1;
-        if is_group && matches!(packet.kind, Kind::Tcp(_)) {
-            self.counters.drop(DropReason::NotForUs);
-            return None;
+        if matches!(self.capabilities.medium, Medium::Ethernet) && frame[0] & 1 == 1 {
+            return self.counters.drop(DropReason::NotForUs);
         }
-        // An IPv4 address in an IPv6 header is a forgery (RFC 4942 section 2.2).
-        let is_mapped = |tuple: &Tuple| tuple.local.is_v4() || tuple.remote.is_v4();
-        if packet.family == Family::V6 && packet.tuple(frame).as_ref().is_some_and(is_mapped) {
-            self.counters.drop(DropReason::BadSource);
-            return None;
+        match hashed_of(&place.packet, frame, &self.hasher) {
+            Some(hashed) => {
+                self.tables.prefetch(&hashed);
+                place.passed = Passed::Tcp(hashed.hash);
+            }
+            None => self.counters.drop(DropReason::BadSource),
         }
-        let tuple = packet.tuple(frame).map(|tuple| {
-            let hashed = match packet.words_v4(frame) {
-                Some(words) => Hashed::v4(words, &self.hasher),
-                None => Hashed::of(&tuple, &self.hasher),
-            };
-            self.tables.prefetch(&hashed);
-            (tuple, hashed)
-        });
-        Some(Inbound { packet, tuple })
     }
 
     /// Verifies checksums and addresses of a TCP segment. `None`: it was dropped and counted.
@@ -83,10 +94,13 @@ impl Stack {
         inbound: &Inbound,
         checksum: ReceivedChecksum,
     ) -> Option<Arrival<'a>> {
-        let (Kind::Tcp(fields), Some((tuple, hashed))) = (inbound.packet.kind, inbound.tuple) else {
-            return None;
-        };
         let packet = &inbound.packet;
+        let (Kind::Tcp(fields), Passed::Tcp(hash)) = (packet.kind, inbound.passed) else { return None };
+        let tuple = packet.tuple(frame)?;
+        let hashed = match packet.words_v4(frame) {
+            Some(words) => Hashed::known_v4(words, hash),
+            None => Hashed::of(&tuple, &self.hasher),
+        };
         let Some(local) = self.local_index(tuple.local) else {
             self.counters.drop(DropReason::NotForUs);
             return None;
@@ -249,6 +263,17 @@ impl Stack {
             Err(_) => self.counters.drop(DropReason::NoTransmitFrame),
         }
     }
+}
+
+/// The hashed tuple of a segment. `None` for an IPv4 address in an IPv6 header, a forgery (RFC 4942 section 2.2).
+#[inline]
+fn hashed_of(packet: &Packet, frame: &[u8], hasher: &TupleHasher) -> Option<Hashed> {
+    if let Some(words) = packet.words_v4(frame) {
+        return Some(Hashed::v4(words, hasher));
+    }
+    let tuple = packet.tuple(frame)?;
+    let is_mapped = tuple.local.is_v4() || tuple.remote.is_v4();
+    (!is_mapped).then(|| Hashed::of(&tuple, hasher))
 }
 
 #[inline]

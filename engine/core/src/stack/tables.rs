@@ -35,7 +35,13 @@ impl Hashed {
     /// Hashes an IPv4 tuple that was read as words.
     #[inline]
     pub fn v4(words: [u32; 3], hasher: &TupleHasher) -> Self {
-        Self { hash: hasher.v4(words) as u32, words: Words::V4(words) }
+        Self::known_v4(words, hasher.v4(words) as u32)
+    }
+
+    /// An IPv4 tuple whose hash is known.
+    #[inline]
+    pub fn known_v4(words: [u32; 3], hash: u32) -> Self {
+        Self { hash, words: Words::V4(words) }
     }
 }
 
