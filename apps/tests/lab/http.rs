@@ -139,7 +139,9 @@ fn wrk(name: &str, connections: u32) {
     server.await_rest(Duration::from_secs(10));
     assert_eq!(KernelTcp::of(&lab, Side::Server), before, "the server's kernel took part");
     let report = server.stop();
-    assert_eq!(report.total("stack: passive_opens"), u64::from(connections), "{}", report.text);
+    // Its first connection only tells wrk that somebody is there; one more would replace a broken one.
+    let opens = report.total("stack: passive_opens");
+    assert_eq!(opens, u64::from(connections) + 1, "{}", report.text);
 }
 
 #[test]

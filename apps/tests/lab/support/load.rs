@@ -38,8 +38,8 @@ pub(crate) fn write_pattern(mut to: impl Write, len: u64, mut pause: impl FnMut(
 /// Sends `len` bytes to a raw echo server and compares what comes back; `pause` is called with the count sent so far.
 pub(crate) fn echo_bulk(address: SocketAddr, len: u64, pause: impl FnMut(u64) + Send) {
     let mut stream = connect(address);
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("timeout");
-    stream.set_write_timeout(Some(Duration::from_secs(60))).expect("timeout");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("timeout");
+    stream.set_write_timeout(Some(Duration::from_mins(1))).expect("timeout");
     let sender = stream.try_clone().expect("clone");
     thread::scope(|scope| {
         scope.spawn(move || {
