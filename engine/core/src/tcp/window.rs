@@ -16,10 +16,10 @@ pub fn advertise(connection: &mut Connection, config: &TcpConfig, free: u32) -> 
     let step = u32::from(connection.mss).min(config.receive_buffer / 2);
     let window = if free >= open.saturating_add(step) { free } else { open };
     let scale = connection.scales.receive();
-    let unit = 1u32 << scale;
-    // Rounded up: rounding down would move the edge left by up to a unit.
-    let field = (window.saturating_add(unit - 1) >> scale).min(0xffff);
-    connection.rcv_adv = connection.rcv_nxt + (field << scale);
+    // Rounded down: the peer may see the edge a unit to the left of where it was, and what it has sent up to there is
+    // still taken (RFC 7323 section 2.4). Rounded up, each ACK would give more than there is.
+    let field = (window >> scale).min(0xffff);
+    connection.rcv_adv = connection.rcv_adv.latest(connection.rcv_nxt + (field << scale));
     field as u16
 }
 

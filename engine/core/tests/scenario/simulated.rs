@@ -74,3 +74,22 @@ fn a_fin_behind_a_window_that_its_data_fills_leaves_no_window_open() {
     let last = peer.drain(&mut world).pop().expect("the FIN is acknowledged");
     assert_eq!((last.ack, last.window), (2_002, 0));
 }
+
+#[test]
+fn small_segments_do_not_widen_the_window_of_a_paused_reader_by_rounding() {
+    let mut config = config();
+    config.tcp.receive_buffer = 800 << 10;
+    let mut world = World::with(config, 1500);
+    let mut peer = Peer::new(&world, 40_000, Offer { scale: Some(4), ..Offer::PLAIN });
+    peer.open(&mut world);
+    let id = world.app.last();
+    world.stack().pause_reading(id);
+    for i in 0..100 {
+        peer.send(&mut world, seg(PSH, 1 + i * 7, 1).data(b"seven!!"));
+        world.advance_ms(50);
+    }
+    let last = peer.drain(&mut world).pop().expect("an ACK");
+    assert_eq!(last.ack, 701);
+    // 800 kB need a scale of 4.
+    assert!((u32::from(last.window) << 4) + 700 <= 800 << 10, "{} is promised", last.window);
+}
