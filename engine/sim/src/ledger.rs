@@ -111,7 +111,13 @@ impl Ledger {
         let is_right = match (own, reason) {
             (Ending::AbortAt(_), CloseReason::Aborted) => true,
             (_, CloseReason::Finished) => true,
-            (_, CloseReason::OutOfMemory | CloseReason::Drained | CloseReason::ConnectionRefused) => false,
+            (
+                _,
+                CloseReason::OutOfMemory
+                | CloseReason::MessageTooLong
+                | CloseReason::Drained
+                | CloseReason::ConnectionRefused,
+            ) => false,
             (_, _) => entry.script.aborts(),
         };
         if !is_right {
