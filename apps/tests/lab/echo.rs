@@ -69,6 +69,22 @@ fn frames_come_back_with_their_length_and_type() {
 }
 
 #[test]
+fn a_message_longer_than_the_receive_buffer_ends_its_connection() {
+    let Some(Bench { lab, .. }) = bench("toolong", Weight::Light) else { return };
+    let server = Server::start(&lab, ECHO, &["--framing", "length", "--tcp-rmem-max", "65536"]);
+    client(&lab, || {
+        let mut stream = connect(ADDRESS);
+        stream.write_all(&100_000_u32.to_be_bytes()).expect("write");
+        // Into the send buffer; some of it never leaves.
+        stream.write_all(&vec![0; 100_004]).expect("write");
+        let error = stream.read(&mut [0; 1]).expect_err("RST, and no standstill");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+    });
+    let report = server.stop();
+    assert_eq!(report.total("dropped: receive_memory"), 1, "{}", report.text);
+}
+
+#[test]
 fn lines_come_back_line_by_line() {
     let Some(Bench { lab, .. }) = bench("line", Weight::Light) else { return };
     let server = Server::start(&lab, ECHO, &["--framing", "line"]);

@@ -110,7 +110,13 @@ impl Ledger {
         let own = entry.script.parts[side as usize].ending;
         let is_right = match (own, reason) {
             (Ending::AbortAt(_), CloseReason::Aborted) | (_, CloseReason::Finished) => true,
-            (_, CloseReason::OutOfMemory | CloseReason::Drained | CloseReason::ConnectionRefused) => false,
+            (
+                _,
+                CloseReason::OutOfMemory
+                | CloseReason::MessageTooLong
+                | CloseReason::Drained
+                | CloseReason::ConnectionRefused,
+            ) => false,
             (_, _) => entry.script.aborts(),
         };
         if !is_right {

@@ -46,6 +46,8 @@ pub struct TimerWheel {
     occupied: [[u64; SLOTS / 64]; LEVELS],
     lists: Lists,
     armed: usize,
+    /// Nothing is due or cascades before this tick: what lets a turn without timers cost a comparison.
+    quiet_until: u64,
 }
 
 impl TimerWheel {
@@ -59,7 +61,13 @@ impl TimerWheel {
     /// [`OutOfMemory`] if the address space for `maximum` timers cannot be reserved.
     pub fn new(maximum: u32, now: Instant) -> Result<Self, OutOfMemory> {
         let occupied = [[0; SLOTS / 64]; LEVELS];
-        Ok(Self { now_tick: tick_begun(now), occupied, lists: Lists::new(maximum)?, armed: 0 })
+        Ok(Self {
+            now_tick: tick_begun(now),
+            occupied,
+            lists: Lists::new(maximum)?,
+            armed: 0,
+            quiet_until: u64::MAX,
+        })
     }
 
     /// Makes sure that `index` expires at `deadline` or before: arms it, or moves it to an earlier tick; a
@@ -107,6 +115,11 @@ impl TimerWheel {
     /// not enough, [`next_expiry`](Self::next_expiry) is not after `now`: call again, at once or soon.
     pub fn expire(&mut self, now: Instant, batch: &mut [u32]) -> usize {
         let target = tick_begun(now);
+        if target < self.quiet_until {
+            // No slot is passed over, so each timer's highest differing digit stays the same.
+            self.now_tick = self.now_tick.max(target);
+            return 0;
+        }
         let mut cascades = batch.len() * CASCADES_PER_PLACE;
         let mut taken = 0;
         loop {
@@ -125,15 +138,16 @@ impl TimerWheel {
             }
         }
         self.armed -= taken;
+        self.quiet_until = self.next_event().map_or(u64::MAX, |event| event.tick());
         taken
     }
 
-    /// A moment before which nothing expires, or `None` if nothing is armed. It is exact for a timer of the
-    /// lowest level; for a later one it is when its slot cascades, so a caller that sleeps until then may find
-    /// nothing due, at most four times per timer.
+    /// A moment before which nothing expires, or `None` if nothing is armed. Right after [`expire`](Self::expire) it is
+    /// exact for a timer of the lowest level; for a later one it is when its slot cascades, so a caller that sleeps
+    /// until then may find nothing due, at most four times per timer. Timers disarmed meanwhile still count.
     #[inline]
     pub fn next_expiry(&self) -> Option<Instant> {
-        self.next_event().map(|event| tick_start(event.tick()))
+        (self.armed > 0).then(|| tick_start(self.quiet_until))
     }
 
     /// How many timers are armed.
@@ -230,11 +244,16 @@ impl TimerWheel {
         let level = (((due ^ self.now_tick) | 1).ilog2() / SLOT_SHIFT) as usize;
         let list = match self.occupied.get_mut(level) {
             Some(words) => {
-                let slot = (due >> (SLOT_SHIFT * level as u32)) as usize % SLOTS;
+                let shift = SLOT_SHIFT * level as u32;
+                self.quiet_until = self.quiet_until.min(due >> shift << shift);
+                let slot = (due >> shift) as usize % SLOTS;
                 words[slot / 64] |= 1 << (slot % 64);
                 level * SLOTS + slot
             }
-            None => FAR,
+            None => {
+                self.quiet_until = self.quiet_until.min(due >> REVOLUTION_SHIFT << REVOLUTION_SHIFT);
+                FAR
+            }
         };
         self.lists.push(list, index, tick);
     }

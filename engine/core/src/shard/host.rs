@@ -29,6 +29,8 @@ pub enum CloseReason {
     HostUnreachable,
     /// The shard ran out of memory for it; counted where that happened.
     OutOfMemory,
+    /// The application waited for more of a message than the receive buffer (`tcp_rmem_max`) holds (`EMSGSIZE`).
+    MessageTooLong,
     /// The drain limit passed before it could be closed in order.
     Drained,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for CloseReason {
             Self::TimedOut => "timed out: the peer did not answer",
             Self::HostUnreachable => "the peer's host is unreachable",
             Self::OutOfMemory => "out of memory for connections or buffers",
+            Self::MessageTooLong => "a message is longer than the receive buffer (tcp_rmem_max)",
             Self::Drained => "cut off at the drain limit",
         })
     }

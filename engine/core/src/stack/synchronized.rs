@@ -11,9 +11,13 @@ use crate::tcp::window;
 use super::Stack;
 use super::counters::DropReason;
 use super::ingress::Arrival;
+use super::transmit::receive_window;
 
 /// Octets have come that nobody will read: the peer must know (RFC 1122 section 4.2.2.13).
 const UNREAD: Doom = Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset };
+
+/// The application waits for more than the receive buffer holds.
+const TOO_LONG: Doom = Doom { reason: CloseReason::MessageTooLong, farewell: Farewell::Reset };
 
 impl Stack {
     /// A segment for a synchronized connection.
@@ -149,6 +153,8 @@ impl Stack {
                 self.counters.bytes_copied_in += rest.len() as u64;
                 if is_paused {
                     connection.flags.set(Flag::Unshown);
+                } else {
+                    self.end_standstill(index);
                 }
             }
             Err(_) => {
@@ -217,10 +223,31 @@ impl Stack {
             }
             Reading::Paused | Reading::Open => {
                 self.receive.consume(&mut connection.receive, consumed as u32);
-                if reading == Reading::Paused && self.receive.buffered(connection.receive.as_ref()) > 0 {
-                    connection.flags.set(Flag::Unshown);
+                if self.receive.buffered(connection.receive.as_ref()) == 0 {
+                    return;
+                }
+                match reading {
+                    Reading::Paused => connection.flags.set(Flag::Unshown),
+                    Reading::Open | Reading::Closed => self.end_standstill(index),
                 }
             }
+        }
+    }
+
+    /// An application that reads and leaves octets unread waits for more of the same message. With the window closed
+    /// and no room to open it again, that can never come, and neither end would learn of it.
+    fn end_standstill(&mut self, index: u32) {
+        let connection = self.connections.at(index);
+        if connection.rcv_adv.is_after(connection.rcv_nxt)
+            || connection.sides.receive() == ReceiveSide::Finished
+        {
+            return;
+        }
+        let config = &self.config.tcp;
+        let free = receive_window(&self.receive, connection, config);
+        if free < u32::from(connection.mss).min(config.receive_buffer / 2) {
+            self.counters.drop(DropReason::ReceiveMemory);
+            self.doom(index, TOO_LONG);
         }
     }
 

@@ -305,3 +305,44 @@ fn what_the_application_leaves_is_shown_again_with_what_follows() {
     peer.send(&mut world, seg(FIN_PSH, 11, 1).data(b"kl"));
     assert_eq!(world.app.events.last(), Some(&Event::End(world.app.last(), b"kl".to_vec())));
 }
+
+#[test]
+fn a_message_longer_than_the_receive_buffer_ends_the_connection() {
+    let mut settings = config();
+    settings.tcp.receive_buffer = 8_192;
+    let mut world = World::with(settings, 1_500);
+    // The application waits for more, whatever it is shown.
+    world.app.on_receive = Box::new(|_, _, _| 0);
+    let mut peer = Peer::connect(&mut world, 40_000, Offer::PLAIN);
+    let text = pattern(8_192);
+    let mut at = 0;
+    while at < text.len() {
+        assert_eq!(world.app.closed(), None, "{at} octets");
+        let end = text.len().min(at + 1_460);
+        peer.send(&mut world, seg(ACK, 1 + at as u32, 1).data(&text[at..end]));
+        at = end;
+    }
+    assert_eq!(world.app.closed(), Some(CloseReason::MessageTooLong));
+    assert_eq!(world.dropped(DropReason::ReceiveMemory), 1);
+    let got = peer.drain(&mut world);
+    assert!(got.last().is_some_and(|last| last.flags.contains(RST)), "{got:?}");
+    world.expect_idle();
+}
+
+#[test]
+fn a_paused_application_may_fill_the_receive_buffer() {
+    let mut settings = config();
+    settings.tcp.receive_buffer = 8_192;
+    let mut world = World::with(settings, 1_500);
+    let (peer, id) = Peer::accepted(&mut world, 40_000, Offer::PLAIN);
+    world.stack().pause_reading(id);
+    let text = pattern(8_192);
+    for (index, piece) in text.chunks(1_024).enumerate() {
+        peer.send(&mut world, seg(ACK, 1 + index as u32 * 1_024, 1).data(piece));
+    }
+    world.advance_ms(1_000);
+    assert_eq!(world.app.closed(), None);
+    world.stack().resume_reading(id);
+    world.turn();
+    assert_eq!(world.app.bytes, text);
+}
