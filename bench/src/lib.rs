@@ -1,12 +1,24 @@
-//! Instruments: what a request costs in memory, over AF_XDP, and beside the kernel's TCP.
+//! Instruments: what a request costs in memory, over `AF_XDP`, and beside the kernel's TCP.
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`allocation`] | an allocator that counts |
-//! | [`memory`] | frames, ports and devices that are nothing but memory |
 //! | [`round_trip`] | 64-byte requests and replies in memory, ours and smoltcp's |
+//! | [`scale`] | idle connections in memory: bytes per connection |
+//! | [`limit`] | what raw `AF_XDP` allows: sink, reflector, round trip |
+//! | [`compare`] | HTTP on `AF_XDP` and on the kernel's TCP, under wrk, in turns |
+//! | [`memory`] | frames, ports and devices that are nothing but memory |
+//! | [`machine`] | facts about the machine, and what its cores did |
+//! | [`progress`] | where a long measurement stands |
+//! | [`interrupt`] | Ctrl-C and SIGTERM |
+//! | [`allocation`] | an allocator that counts |
 #![deny(unsafe_code)]
 
 pub mod allocation;
+pub mod compare;
+pub mod interrupt;
+pub mod limit;
+pub mod machine;
 pub mod memory;
+pub mod progress;
 pub mod round_trip;
+pub mod scale;

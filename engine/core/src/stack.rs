@@ -8,6 +8,7 @@
 //! | [`passive`], [`active`] | opening, by the peer and by us |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
 //! | [`service`] | what a connection has to send or tell once the burst is in |
+//! | [`transmit`], [`retire`] | its segments; its end |
 //! | [`timers`] | what expires |
 //! | [`host`] | what handlers may do |
 //! | [`egress`], [`answers`] | frames built in place; ICMP, ARP and ND |
@@ -28,10 +29,12 @@ pub mod neighbour;
 pub mod passive;
 pub mod peers;
 pub mod report;
+pub mod retire;
 pub mod service;
 pub mod synchronized;
 pub mod tables;
 pub mod timers;
+pub mod transmit;
 
 pub use config::{LocalAddress, Ownership, StackConfig};
 pub use counters::{Counters, DropReason};
@@ -123,7 +126,7 @@ pub struct Stack {
     half_open: PlainSlab<SynReceived>,
     syn_sent: PlainSlab<SynSent>,
     time_wait: PlainSlab<TimeWait>,
-    /// All in TIME_WAIT, the next to expire in front; one whose clock was restarted goes to the back then.
+    /// All in TIME_WAIT, and as many at most that are gone; the next to expire in front; one whose clock was restarted goes to the back then.
     time_wait_queue: VecDeque<Key>,
     listeners: Vec<Listener>,
     chunks: ChunkPool,
@@ -180,7 +183,7 @@ impl Stack {
             half_open: PlainSlab::new(config.half_open_max)?,
             syn_sent: PlainSlab::new(config.half_open_max)?,
             time_wait: PlainSlab::new(config.time_wait_max)?,
-            time_wait_queue: VecDeque::with_capacity(config.time_wait_max as usize),
+            time_wait_queue: VecDeque::with_capacity(2 * config.time_wait_max as usize),
             listeners: Vec::new(),
             chunks: ChunkPool::new(&config.send)?,
             receive: ReceivePool::new(&config.receive)?,

@@ -78,6 +78,8 @@ fn turn(world: &mut World, echo: &mut Echo, frames: &[Vec<u8>]) -> u64 {
 /// One connection opened through `turn`.
 fn open(world: &mut World, echo: &mut Echo, port: u16) -> (Peer, u64) {
     let mut peer = Peer::new(world, port, Offer::FULL);
+    // One clock for all its connections.
+    peer.offer.clock = Some(world.now.as_millis() as u32);
     let syn = peer.repr(world, &seg(SYN, 0, 0), peer.syn_options(world));
     let frame = peer.frame(&syn, &[]);
     let mut asked = turn(world, echo, &[frame]);
@@ -167,5 +169,31 @@ fn opening_and_closing_allocates_nothing() {
         world.now += bywash_core::base::time::Duration::from_millis(1);
     }
     world.expect_idle();
+    assert_eq!(asked, 0);
+}
+
+#[test]
+fn reopening_from_time_wait_allocates_nothing() {
+    let mut world = World::new();
+    let mut echo = Echo { received: 0 };
+    let mut asked = 0;
+    // One that stays in front of the queue; the other tuple is opened again and again.
+    for i in 0..4_000_u32 {
+        if i == 100 {
+            asked = 0;
+        }
+        let (mut peer, opening) = open(&mut world, &mut echo, if i == 0 { 40_000 } else { 40_001 });
+        asked += opening;
+        let mut open = Vec::with_capacity(1);
+        world.engine.open_connections(&mut open);
+        world.stack().close(open[0]);
+        asked += turn(&mut world, &mut echo, &[]);
+        peer.expect(&mut world, FIN, 1, 1, 0);
+        let fin = peer.forge(&world, &seg(FIN, 1, 2));
+        asked += turn(&mut world, &mut echo, &[fin]);
+        peer.expect(&mut world, ACK, 2, 2, 0);
+        world.now += bywash_core::base::time::Duration::from_millis(5);
+    }
+    assert_eq!(world.report().time_wait, 2);
     assert_eq!(asked, 0);
 }

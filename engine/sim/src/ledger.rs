@@ -109,8 +109,7 @@ impl Ledger {
         entry.fates[side as usize] = Fate::Gone(reason);
         let own = entry.script.parts[side as usize].ending;
         let is_right = match (own, reason) {
-            (Ending::AbortAt(_), CloseReason::Aborted) => true,
-            (_, CloseReason::Finished) => true,
+            (Ending::AbortAt(_), CloseReason::Aborted) | (_, CloseReason::Finished) => true,
             (
                 _,
                 CloseReason::OutOfMemory
@@ -139,7 +138,8 @@ impl Ledger {
     /// The connections that are not over, for a report.
     pub fn unfinished(&self) -> String {
         let open = self.flows.iter().enumerate().filter(|(_, flow)| !flow.is_over());
-        open.map(|(number, flow)| format!("\n  flow {number}: {:?} of {:?}", flow.fates, flow.script))
-            .collect()
+        let lines =
+            open.map(|(number, flow)| format!("flow {number}: {:?} of {:?}", flow.fates, flow.script));
+        lines.collect::<Vec<_>>().join("\n  ")
     }
 }

@@ -14,7 +14,7 @@ use crate::script::{Family, Script};
 /// The port on which every host listens.
 pub const LISTEN_PORT: u16 = 7000;
 
-/// How long TIME_WAIT lasts in the simulator.
+/// How long `TIME_WAIT` lasts in the simulator.
 pub const TIME_WAIT: Duration = Duration::from_secs(10);
 
 /// A world before it begins.
@@ -55,6 +55,10 @@ pub struct HostPlan {
     pub frames_max: usize,
     /// Frames in the ring to another shard at most.
     pub ring_max: usize,
+    /// Connections that may wait to be accepted.
+    pub backlog: u32,
+    /// Ports that a shard has for its own connections; at most 8192.
+    pub ports: u16,
     /// How long a frame may wait for the next turn at most.
     pub latency: Duration,
 }
@@ -104,6 +108,7 @@ impl HostPlan {
             pick(random, &[ChecksumOffload::Software, ChecksumOffload::Software, ChecksumOffload::Device]);
         let mut tcp = tcp.clone();
         tcp.receive_buffer = pick(random, &[2048, 8192, 64 << 10, 256 << 10, 500 << 10]);
+        tcp.tcp_max_syn_backlog = pick(random, &[2, 4096]);
         tcp.send_buffer = pick(random, &[2048, 16 << 10, 256 << 10]);
         tcp.initial_window = pick(random, &[1, 2, 10, 10]);
         tcp.tcp_nodelay = random.chance_in(1, 2);
@@ -114,14 +119,15 @@ impl HostPlan {
         let stack = StackConfig {
             tcp,
             addresses: addresses.into_iter().flatten().collect(),
-            connections_max: 128,
-            half_open_max: 128,
-            time_wait_max: 256,
-            recoveries_max: pick(random, &[2, 8, 128]),
-            neighbours_max: 16,
+            connections_max: pick(random, &[48, 128]),
+            half_open_max: pick(random, &[48, 128]),
+            // Room for all: a peer in LAST_ACK hears RST from one that had to forget.
+            time_wait_max: 64,
+            recoveries_max: pick(random, &[0, 1, 2, 8, 128]),
+            neighbours_max: pick(random, &[4, 16]),
             accept_budget: pick(random, &[1, 4, 256]),
-            send: SendConfig::with_memory(pick(random, &[512 << 10, 4 << 20, 16 << 20])),
-            receive: ReceiveConfig::with_memory(pick(random, &[4 << 20, 16 << 20])),
+            send: draw_send(random),
+            receive: draw_receive(random),
             ..StackConfig::default()
         };
         let mac = MacAddress([2, 0, 0, 0, 0, 1 + number as u8]);
@@ -130,11 +136,31 @@ impl HostPlan {
             stack,
             capabilities: Capabilities { medium: Medium::Ethernet, mac, mtu, transmit_checksum },
             received_max: pick(random, &[8, 64, 1024]),
-            frames_max: pick(random, &[4, 64, 512]),
+            frames_max: pick(random, &[1, 4, 64, 512]),
             ring_max: pick(random, &[2, 64]),
+            backlog: pick(random, &[1, 4, 64]),
+            ports: pick(random, &[48, 8192]),
             latency: Duration::from_micros(random.below(100)),
         }
     }
+}
+
+/// Send chunks: enough for all connections, or so few that writers have to wait for each other.
+fn draw_send(random: &mut Random) -> SendConfig {
+    let mut send = SendConfig::with_memory(4 << 20);
+    if random.chance_in(1, 4) {
+        for (class, count) in send.classes.iter_mut().zip([8, 4, 2, 1]) {
+            class.count = count;
+        }
+    }
+    send
+}
+
+/// Receive buffers: enough for all connections, or so few that what comes out of order is often dropped.
+fn draw_receive(random: &mut Random) -> ReceiveConfig {
+    let mut receive = ReceiveConfig::with_memory(8 << 20);
+    receive.reassembly_ranges_max = pick(random, &[1, 4, 64]);
+    receive
 }
 
 /// The address of a host.

@@ -100,7 +100,7 @@ impl Session {
             if len == 0 {
                 return None;
             }
-            let written = if len % 3 == 0 {
+            let written = if len.is_multiple_of(3) {
                 match host.reserve(id, len) {
                     Ok(room) => {
                         stream.write(self.sent, &mut room[..len]);
@@ -231,13 +231,13 @@ impl<H: Host> Events<H> for Program {
                 return bytes.len();
             }
         };
-        if let Reading::Pausing { after, pause } = session.part().reading {
-            if session.unpaused >= after {
-                session.unpaused = 0;
-                session.pause = Pause::Paused;
-                host.pause_reading(id);
-                host.set_timer(id, Some(host.now() + pause));
-            }
+        if let Reading::Pausing { after, pause } = session.part().reading
+            && session.unpaused >= after
+        {
+            session.unpaused = 0;
+            session.pause = Pause::Paused;
+            host.pause_reading(id);
+            host.set_timer(id, Some(host.now() + pause));
         }
         self.advance(host, id);
         read

@@ -1,5 +1,6 @@
 //! The clock, the switch and the turns.
 
+mod host;
 mod switch;
 
 use std::cell::RefCell;
@@ -11,15 +12,13 @@ use std::rc::Rc;
 use bywash_core::base::random::Random;
 use bywash_core::base::time::{Duration, Instant};
 use bywash_core::shard::{Host as _, Transport as _};
-use bywash_core::stack::{Engine, ListenOptions, Stack};
 
 use crate::ledger::{Ledger, SharedLedger};
 use crate::link::{Link, Weather};
-use crate::mesh::{SimPeers, Woken};
-use crate::plan::{HostPlan, LISTEN_PORT, Plan, TIME_WAIT, address};
-use crate::port::SimPort;
-use crate::program::Program;
+use crate::mesh::Woken;
+use crate::plan::{LISTEN_PORT, Plan, TIME_WAIT, address};
 use crate::trace::{Speech, Trace};
+use host::{SimHost, SimShard};
 use switch::Switch;
 
 /// How long a turn takes.
@@ -28,28 +27,6 @@ const TURN: Duration = Duration::from_micros(2);
 const BREATH: Duration = Duration::from_micros(100);
 /// Turns in a row that did nothing, of one shard.
 const IDLE_TURNS_MAX: u32 = 200_000;
-
-/// One shard with its application.
-struct SimShard {
-    engine: Engine<SimPort, SimPeers>,
-    mesh: SimPeers,
-    program: Program,
-    wake_at: Instant,
-    idle_turns: u32,
-}
-
-impl SimShard {
-    /// Frames that it has not looked at yet.
-    fn waiting(&self) -> usize {
-        self.engine.port().waiting() + self.mesh.waiting()
-    }
-}
-
-/// One host.
-struct SimHost {
-    shards: Vec<SimShard>,
-    latency: Duration,
-}
 
 /// Something that happens at its time.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -132,7 +109,7 @@ impl World {
         let over_at = self.over_at;
         let mut failure = self.run_until(over_at, |world| world.ledger.borrow().is_over());
         if failure.is_none() && !self.ledger.borrow().is_over() {
-            failure = Some(format!("not over after all that time:{}", self.ledger.borrow().unfinished()));
+            failure = Some(format!("not over after all that time:\n  {}", self.ledger.borrow().unfinished()));
         }
         if failure.is_none() {
             self.abort_the_rest();
@@ -311,54 +288,11 @@ impl World {
 
     /// What is still in use at the end.
     fn leaks(&self) -> Option<String> {
-        let mut found = String::new();
-        for (number, shard) in self.shards().enumerate() {
-            let report = shard.engine.report();
-            if !report.is_idle() {
-                found += &format!("\n  shard {number} (of all) is not idle: {report:?}");
-            }
-            if shard.waiting() > 0 {
-                let waiting = shard.waiting();
-                found += &format!("\n  {waiting} frames wait at shard {number} (of all)");
-            }
-            if !shard.program.open().is_empty() {
-                found += &format!("\n  shard {number} (of all): connections that were never closed");
-            }
-        }
-        (!found.is_empty()).then(|| format!("left at the end:{found}"))
-    }
-}
-
-impl SimHost {
-    fn new(
-        plan: &HostPlan,
-        start: Instant,
-        random: &mut Random,
-        ledger: &SharedLedger,
-    ) -> Result<Self, String> {
-        let mut seed = [0; 32];
-        random.fill(&mut seed);
-        let mut stacks = Vec::new();
-        for number in 0..plan.shards {
-            let mut config = plan.stack.clone();
-            // Shards that open connections need ports of their own.
-            let first = 32_768 + number as u16 * 8_192;
-            config.port_range = (first, first + 8_191);
-            let mut stack =
-                Stack::new(config, plan.capabilities, seed, start).map_err(|error| error.to_string())?;
-            let options = ListenOptions { address: None, port: LISTEN_PORT, backlog: 64 };
-            stack.listen(options).map_err(|error| error.to_string())?;
-            stacks.push(stack);
-        }
-        let tables: Vec<_> = stacks.iter().enumerate().map(|(at, stack)| stack.published(at)).collect();
-        let meshes = SimPeers::mesh(plan.shards, plan.ring_max);
-        let shards = stacks.into_iter().zip(meshes).enumerate().map(|(number, (stack, mesh))| {
-            let port = SimPort::new(plan.capabilities, plan.received_max, plan.frames_max);
-            let others = tables.iter().filter(|table| table.shard != number).cloned().collect();
-            let engine = Engine::new(port, stack, mesh.clone(), others);
-            let program = Program::new(Rc::clone(ledger));
-            SimShard { engine, mesh, program, wake_at: Instant::FAR_FUTURE, idle_turns: 0 }
-        });
-        Ok(Self { shards: shards.collect(), latency: plan.latency })
+        let leaks: Vec<_> = self
+            .shards()
+            .enumerate()
+            .filter_map(|(number, shard)| Some(format!("shard {number} (of all): {}", shard.leak()?)))
+            .collect();
+        (!leaks.is_empty()).then(|| format!("left at the end: {}", leaks.join("\n  ")))
     }
 }

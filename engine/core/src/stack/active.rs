@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use crate::base::slab::{Key, Slotted};
 use crate::base::time::{Duration, Instant};
 use crate::base::wheel::TimerWheel;
-use crate::port::Transmit;
+use crate::port::{Medium, Transmit};
 use crate::shard::{CloseReason, ConnectError, ConnectionId, Events, Origin};
 use crate::table::{Entry, Kind};
 use crate::tcp::connection::{Agreement, Doom, Ends, Farewell, Scales, establish};
@@ -14,7 +14,7 @@ use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
 use crate::wire::tcp::{Flags as Control, Options, SackPermitted, TcpRepr, Timestamps};
-use crate::wire::{Address, Tuple};
+use crate::wire::{Address, MacAddress, Tuple};
 
 use super::Stack;
 use super::counters::DropReason;
@@ -43,7 +43,12 @@ impl Stack {
         let (tuple, hashed) =
             self.select_port(local_address, address, remote.port()).ok_or(ConnectError::PortsExhausted)?;
         let full = ConnectError::TooManyConnections { connections_max: self.config.connections_max };
-        let neighbour = self.neighbours.hold(self.next_hop(address), None, self.now).map_err(|_| full)?;
+        // On a layer-3 port there is nobody to ask.
+        let hint = match self.capabilities.medium {
+            Medium::Ethernet => None,
+            Medium::Ip => Some(MacAddress::ZERO),
+        };
+        let neighbour = self.neighbours.hold(self.next_hop(address), hint, self.now).map_err(|_| full)?;
         let own = OwnSyn {
             iss: self.secrets.isn(&tuple, self.now),
             path_mss: path_mss(self.capabilities.mtu, address),
@@ -195,7 +200,8 @@ impl Stack {
     fn complete_open(&mut self, key: Key, record: &SynSent, arrival: &Arrival<'_>) -> bool {
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
         let rtt = (record.retries == 1).then(|| (self.now.as_micros() as u32).wrapping_sub(record.sent_us));
-        let agreed = Agreement { rtt_us: rtt, ..peer.agree(&record.own, &self.config.tcp) };
+        let resent = record.retries.saturating_sub(1);
+        let agreed = Agreement { rtt_us: rtt, resent, ..peer.agree(&record.own, &self.config.tcp) };
         let ends = Ends {
             local: record.local,
             local_port: record.tuple.local_port,
@@ -259,5 +265,6 @@ fn blank(own: &OwnSyn) -> Agreement {
         ts_recent: 0,
         ts_offset: own.ts_offset,
         rtt_us: None,
+        resent: 0,
     }
 }

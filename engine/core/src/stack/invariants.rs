@@ -99,6 +99,10 @@ fn rules_when_served(connection: &Connection, reading: Reading) -> [(bool, &'sta
     let (flight, queued) = (connection.flight(), connection.send.len() as u32);
     let fin = u32::from(matches!(connection.sides.send(), SendSide::FinSent));
     let is_timed = connection.retransmit_at.is_set();
+    // One that found the send pool empty is in the wheel, and asked again when it is looked at.
+    let is_starved = flags.has(Flag::SendFull) && connection.armed_at.is_set();
+    let can_be_shown = flags.has(Flag::Unshown) && flags.has(Flag::Known) && reading == Reading::Open;
+    let is_kept_waiting = can_be_shown && !is_starved;
     let all_acked = connection.last_ack_sent == connection.rcv_nxt;
     [
         (!connection.snd_nxt.is_before(connection.snd_una), "SND.UNA <= SND.NXT"),
@@ -113,9 +117,6 @@ fn rules_when_served(connection: &Connection, reading: Reading) -> [(bool, &'sta
         (!flags.has(Flag::AckNow), "an owed ACK sent"),
         (all_acked || connection.delayed_ack_at.is_set(), "what has arrived acknowledged in time"),
         (connection.cwnd >= u32::from(connection.mss), "a congestion window of a segment"),
-        (
-            !flags.has(Flag::Unshown) || !flags.has(Flag::Known) || reading != Reading::Open,
-            "shown what can be shown",
-        ),
+        (!is_kept_waiting, "shown what can be shown"),
     ]
 }

@@ -226,8 +226,11 @@ impl Stack {
             }
             return None;
         }
-        let agreed =
-            Agreement { rtt_us: record.rtt_us(self.now), ..record.peer.agree(&record.own, &self.config.tcp) };
+        let agreed = Agreement {
+            rtt_us: record.rtt_us(self.now),
+            resent: record.retries,
+            ..record.peer.agree(&record.own, &self.config.tcp)
+        };
         let Some(neighbour) = self.hold_neighbour(arrival) else {
             self.counters.drop(DropReason::TooManyConnections);
             return None;

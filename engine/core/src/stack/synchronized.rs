@@ -11,7 +11,7 @@ use crate::tcp::window;
 use super::Stack;
 use super::counters::DropReason;
 use super::ingress::Arrival;
-use super::service::receive_window;
+use super::transmit::receive_window;
 
 /// Octets have come that nobody will read: the peer must know (RFC 1122 section 4.2.2.13).
 const UNREAD: Doom = Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset };

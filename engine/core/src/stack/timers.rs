@@ -31,7 +31,7 @@ impl Stack {
 
     /// When something expires next.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let time_wait = self.time_wait_queue.front().and_then(|key| self.time_wait.get(*key));
+        let time_wait = self.time_wait_queue.iter().find_map(|key| self.time_wait.get(*key));
         let candidates = [
             self.wheel.next_expiry(),
             self.half_open_wheel.next_expiry(),

@@ -198,6 +198,8 @@ pub struct Agreement {
     pub ts_offset: u32,
     /// Round trip of the handshake, µs; `None` when it was sent more than once.
     pub rtt_us: Option<u32>,
+    /// How often our SYN or SYN+ACK was sent again.
+    pub resent: u8,
 }
 
 /// Which ends a connection joins.
@@ -242,7 +244,8 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         snd_nxt: agreed.snd_nxt,
         snd_wnd: agreed.snd_wnd,
         snd_wl1: agreed.rcv_nxt - 1,
-        cwnd: u32::from(config.initial_window) * u32::from(agreed.mss),
+        // RFC 6928 section 2: one segment after more than one loss (RFC 5681 section 3.1).
+        cwnd: u32::from(agreed.mss) * if agreed.resent > 1 { 1 } else { u32::from(config.initial_window) },
         // RFC 6298 section 5.7: after a SYN timed out, at least 3 s.
         rto_us: match agreed.rtt_us {
             Some(_) => round_trip.rto_us(config),

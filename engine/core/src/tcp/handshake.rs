@@ -86,6 +86,7 @@ impl PeerSyn {
             ts_recent: self.timestamps.map_or(0, |timestamps| timestamps.value),
             ts_offset: own.ts_offset,
             rtt_us: None,
+            resent: 0,
         }
     }
 }

@@ -42,7 +42,7 @@ fn v6(text: &str) -> Ipv6Addr {
 
 /// The peer answers the engine's ARP request for it.
 #[track_caller]
-pub fn answer_arp(world: &mut World) {
+pub(crate) fn answer_arp(world: &mut World) {
     let (destination, request) = next_arp(world);
     assert_eq!(destination, MacAddress::BROADCAST);
     assert_eq!(request.operation, Operation::Request);
@@ -59,7 +59,7 @@ pub fn answer_arp(world: &mut World) {
 }
 
 /// Somebody asks for our address, and thereby says where he is.
-pub fn announce(world: &mut World, address: &str, mac: [u8; 6]) {
+pub(crate) fn announce(world: &mut World, address: &str, mac: [u8; 6]) {
     let request = ArpRepr {
         operation: Operation::Request,
         sender_hardware: MacAddress(mac),
@@ -316,4 +316,32 @@ fn connecting_over_ipv6_asks_for_the_neighbour_first() {
     world.give(&ndp_frame(address(PEER_V6), address(LOCAL_V6), OWN_MAC, &reply));
     let (frame, packet) = next_ip(&mut world);
     assert_eq!(packet.tuple(&frame).expect("TCP").local_port, 443);
+}
+
+#[test]
+fn a_layer_3_port_needs_no_neighbours() {
+    use bywash_core::shard::Transport;
+    use bywash_core::stack::{Alone, Engine, Stack};
+    let world = World::new();
+    let port = MemoryPort::of(Medium::Ip, MacAddress::ZERO, 1_500);
+    let capabilities = bywash_core::port::Port::capabilities(&port);
+    let stack = Stack::new(config(), capabilities, [7; 32], world.now).expect("a stack");
+    let mut engine = Engine::new(port, stack, Alone, Vec::new());
+    let mut app = Recorder::default();
+    let options = bywash_core::stack::ListenOptions { address: None, port: PORT, backlog: 16 };
+    engine.stack_mut().listen(options).expect("listens");
+    // The same frames without their link header.
+    let peer = Peer::new(&world, 40_000, Offer::FULL);
+    let syn = peer.frame(&peer.repr(&world, &seg(SYN, 0, 0), peer.syn_options(&world)), &[]);
+    engine.port_mut().give(&syn[14..]);
+    engine.turn(world.now, &mut app);
+    let packet = engine.port_mut().take().expect("a SYN+ACK");
+    let view = classify(&packet, Medium::Ip).expect("can be read");
+    verify_transport(&packet, &view).expect("checksum");
+    assert_eq!(packet[33], SYN_ACK.bits());
+    // And outwards: no ARP.
+    engine.stack_mut().connect("198.18.0.2:443".parse().expect("an address"), None).expect("connects");
+    engine.turn(world.now, &mut app);
+    let packet = engine.port_mut().take().expect("a SYN");
+    assert_eq!((packet[0] >> 4, packet[33]), (4, SYN.bits()));
 }

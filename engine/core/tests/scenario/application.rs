@@ -15,7 +15,7 @@ fn a_whole_connection_in_one_burst() {
         host.write(id, b"reply").expect("open");
         bytes.len()
     });
-    world.app.on_end = Box::new(|host, id| host.close(id));
+    world.app.on_end = Box::new(Host::close);
     let mut peer = Peer::new(&world, 40_000, Offer::PLAIN);
     peer.syn(&mut world);
     peer.expect(&mut world, SYN_ACK, 0, 1, 0);

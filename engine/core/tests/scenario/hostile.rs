@@ -175,7 +175,9 @@ fn random_segments_on_a_connection_break_nothing() {
         // A SYN of these may have opened another connection after the first was reset.
         let mut open = Vec::new();
         bywash_core::shard::Transport::open_connections(&world.engine, &mut open);
-        open.into_iter().for_each(|id| world.stack().abort(id));
+        for id in open {
+            world.stack().abort(id);
+        }
         world.turn();
         world.sent.clear();
         world.advance_ms(200_000);

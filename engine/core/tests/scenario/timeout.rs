@@ -171,3 +171,20 @@ fn c046_without_a_free_recovery_record_the_head_is_resent_all_the_same() {
     let resent = world.sent.len();
     assert_eq!(resent, 3);
 }
+
+#[test]
+fn c148_after_several_lost_syn_acks_one_segment_leaves() {
+    for (lost, flight) in [(1, 10), (2, 1)] {
+        let mut world = World::new();
+        let mut peer = Peer::new(&world, 40_000, Offer::PLAIN);
+        peer.syn(&mut world);
+        world.advance_ms(if lost == 1 { 1_100 } else { 3_100 });
+        assert_eq!(peer.drain(&mut world).len(), 1 + lost);
+        peer.send(&mut world, seg(ACK, 1, 1));
+        let id = world.app.last();
+        world.stack().write(id, &pattern(60_000)).expect("open");
+        world.turn();
+        // RFC 6928 section 2: one loss may be a timer's impatience, two are a loss (RFC 5681 section 3.1).
+        assert_eq!(peer.drain(&mut world).len(), flight, "{lost} lost");
+    }
+}

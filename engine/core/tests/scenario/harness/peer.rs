@@ -3,7 +3,7 @@
 use bywash_core::base::time::Instant;
 use bywash_core::shard::ConnectionId;
 use bywash_core::wire::tcp::{Flags, Options, SackBlock, SackPermitted, TcpRepr, Timestamps};
-use bywash_core::wire::{Address, MacAddress, Tuple};
+use bywash_core::wire::{MacAddress, Tuple};
 
 use super::segment::{Got, Seg, forge, read, seg};
 use super::world::{LOCAL, LOCAL_V6, OWN_MAC, PEER, PEER_MAC, PEER_V6, PORT, World, address};
@@ -134,6 +134,7 @@ impl Peer {
     }
 
     /// Sends a segment.
+    #[expect(clippy::needless_pass_by_value, reason = "segments are built where they are sent")]
     pub fn send(&self, world: &mut World, segment: Seg) {
         let frame = self.forge(world, &segment);
         world.give(&frame);
@@ -218,10 +219,5 @@ impl Peer {
     #[track_caller]
     pub fn drain(&mut self, world: &mut World) -> Vec<Got> {
         std::iter::from_fn(|| self.poll(world)).collect()
-    }
-
-    /// The address of the peer.
-    pub fn address(&self) -> Address {
-        self.tuple.local
     }
 }

@@ -31,14 +31,25 @@ pub struct MemoryTransmit {
 impl MemoryPort {
     /// An Ethernet port without offloads.
     pub fn new(mac: MacAddress, mtu: u16) -> Self {
-        let capabilities =
-            Capabilities { medium: Medium::Ethernet, mac, mtu, transmit_checksum: ChecksumOffload::Software };
+        Self::of(Medium::Ethernet, mac, mtu)
+    }
+
+    /// A port whose frames begin with what `medium` says.
+    pub fn of(medium: Medium, mac: MacAddress, mtu: u16) -> Self {
+        let capabilities = Capabilities { medium, mac, mtu, transmit_checksum: ChecksumOffload::Software };
         let transmit = MemoryTransmit {
             spare: Vec::with_capacity(1024),
             sent: VecDeque::with_capacity(1024),
             room: usize::MAX,
         };
-        Self { capabilities, inbox: VecDeque::with_capacity(64), burst: Vec::with_capacity(64), transmit }
+        let mut port = Self {
+            capabilities,
+            inbox: VecDeque::with_capacity(64),
+            burst: Vec::with_capacity(64),
+            transmit,
+        };
+        port.stock(64);
+        port
     }
 
     /// A frame from the network.

@@ -113,6 +113,7 @@ impl World {
     pub fn turn(&mut self) -> Option<Instant> {
         for _ in 0..1_000 {
             let turn = self.engine.turn(self.now, &mut self.app);
+            self.engine.stack().check().expect("what must hold between turns");
             while let Some(frame) = self.engine.port_mut().take() {
                 self.sent.push_back((self.now, frame));
             }

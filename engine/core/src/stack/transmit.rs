@@ -1,0 +1,153 @@
+//! Segments of a connection: data with the ACK on board, or the ACK alone.
+
+use crate::buffer::ReceivePool;
+use crate::port::Transmit;
+use crate::tcp::config::TcpConfig;
+use crate::tcp::connection::Connection;
+use crate::tcp::input::Fin;
+use crate::tcp::output::{self, Novelty, Piece, Push};
+use crate::tcp::seq::SequenceNumber;
+use crate::tcp::state::Flag;
+use crate::tcp::window;
+use crate::wire::tcp::{Flags as Control, SackBlock, SackBlocks, Timestamps};
+use crate::wire::{Address, Parity, Sum};
+
+use super::Stack;
+use super::egress::{Head, NoFrame, Route, send_segment, send_tcp};
+use super::neighbour::Resolution;
+
+impl Stack {
+    /// Sends what may be sent.
+    pub(super) fn send_pieces<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Result<(), NoFrame> {
+        loop {
+            let connection = self.connections.at(index);
+            let warm = &self.warm[index as usize];
+            let Some(piece) = output::next_piece(connection, warm, &self.recoveries) else { return Ok(()) };
+            self.send_piece(transmit, index, &piece)?;
+            let connection = self.connections.at_mut(index);
+            let warm = &self.warm[index as usize];
+            output::handle_sent(connection, warm, &mut self.recoveries, &self.config.tcp, self.now, &piece);
+        }
+    }
+
+    /// Builds one segment in a frame, ACK on board.
+    fn send_piece<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        index: u32,
+        piece: &Piece,
+    ) -> Result<(), NoFrame> {
+        let mut flags = Control::ACK;
+        if matches!(piece.push, Push::Last) && piece.len > 0 {
+            flags |= Control::PSH;
+        }
+        if matches!(piece.fin, Fin::Present) {
+            flags |= Control::FIN;
+        }
+        let (route, head) = self.head(index, piece.seq, flags).ok_or(NoFrame)?;
+        let connection = self.connections.at_mut(index);
+        let offset = piece.seq.since(connection.snd_una);
+        let is_again = matches!(piece.novelty, Novelty::Again);
+        let cursor = match (is_again, self.warm[index as usize].recovery) {
+            (true, Some(recovery)) => Some(&mut self.recoveries.at_mut(recovery.get() - 1).cursor),
+            (_, _) => None,
+        };
+        let (send, chunks) = (&mut connection.send, &self.chunks);
+        send_segment(transmit, &self.capabilities, &route, &head, piece.len as usize, |payload| {
+            let mut sum = Sum::ZERO;
+            let mut done = 0;
+            let copy = |to: &mut [u8], from: &[u8]| {
+                sum = sum.append(Sum::copy(to, from), Parity::of(done));
+                done += from.len();
+            };
+            match cursor {
+                Some(cursor) => send.gather_with(chunks, cursor, offset, payload, copy),
+                None => send.gather(chunks, offset, payload, copy),
+            };
+            sum
+        })?;
+        window::handle_ack_sent(connection);
+        self.counters.frames_sent += 1;
+        self.counters.bytes_copied_out += u64::from(piece.len);
+        self.counters.retransmits += u64::from(is_again);
+        Ok(())
+    }
+
+    /// The way and the head of a segment of this connection, with the window and timestamps of now.
+    /// `None` while the next hop is not known.
+    #[inline]
+    pub(super) fn head(&mut self, index: u32, seq: SequenceNumber, flags: Control) -> Option<(Route, Head)> {
+        let connection = self.connections.at_mut(index);
+        let Resolution::Known(mac) = self.neighbours.resolve(connection.neighbour) else { return None };
+        let local = self.config.addresses.get(usize::from(connection.local))?.cidr.address();
+        let remote =
+            if local.is_v4() { Address::v4(connection.remote_v4) } else { self.warm[index as usize].remote };
+        let free = receive_window(&self.receive, connection, &self.config.tcp);
+        let window = window::advertise(connection, &self.config.tcp, free);
+        let timestamps = connection
+            .flags
+            .has(Flag::Timestamps)
+            .then(|| Timestamps { value: connection.timestamp(self.now), echo: connection.ts_recent });
+        let head = Head {
+            local_port: connection.local_port,
+            remote_port: connection.remote_port,
+            seq,
+            ack: connection.rcv_nxt,
+            flags,
+            window,
+            timestamps,
+        };
+        Some((Route { mac, local, remote }, head))
+    }
+
+    /// An ACK alone, when one is owed and no segment has carried it; or a window update or probe.
+    pub(super) fn send_ack_if_owed<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        index: u32,
+    ) -> Result<(), NoFrame> {
+        let connection = self.connections.at_mut(index);
+        let free = receive_window(&self.receive, connection, &self.config.tcp);
+        let is_probe = connection.flags.take(Flag::Probe);
+        let is_update = window::is_update_due(connection, &self.config.tcp, free);
+        if !connection.flags.has(Flag::AckNow) && !is_probe && !is_update {
+            return Ok(());
+        }
+        // A probe lies just before the window, so that the peer has to answer (RFC 9293 section 3.8.6.1).
+        let seq = if is_probe { connection.snd_una - 1 } else { connection.snd_nxt };
+        let Some((route, head)) = self.head(index, seq, Control::ACK) else { return Ok(()) };
+        let connection = self.connections.at_mut(index);
+        let mut sack = SackBlocks::NONE;
+        if connection.flags.has(Flag::Sack) && connection.receive.is_some() {
+            for span in self.receive.ranges(connection.receive.as_ref()) {
+                let (left, right) = (connection.rcv_nxt + span.start, connection.rcv_nxt + span.end);
+                if sack.push(SackBlock { left: left.0, right: right.0 }).is_err() {
+                    break;
+                }
+            }
+        }
+        let sent = if sack.as_slice().is_empty() {
+            send_segment(transmit, &self.capabilities, &route, &head, 0, |_| Sum::ZERO)
+        } else {
+            let repr = head.with_sack(sack);
+            send_tcp(transmit, &self.capabilities, &route, &repr, 0, |_| Sum::ZERO)
+        };
+        if let Err(error) = sent {
+            // The window counts as told already: what was due is due again.
+            connection.flags.set(if is_probe { Flag::Probe } else { Flag::AckNow });
+            return Err(error);
+        }
+        window::handle_ack_sent(connection);
+        self.counters.frames_sent += 1;
+        Ok(())
+    }
+}
+
+/// Octets that the connection may still receive.
+#[inline]
+pub(super) fn receive_window(pool: &ReceivePool, connection: &Connection, config: &TcpConfig) -> u32 {
+    match &connection.receive {
+        None => config.receive_buffer,
+        held @ Some(_) => config.receive_buffer.saturating_sub(pool.buffered(held.as_ref())),
+    }
+}
