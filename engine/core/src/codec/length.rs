@@ -18,7 +18,7 @@ pub struct LengthPrefixed {
 
 impl LengthPrefixed {
     /// The default of [`LengthPrefixed::message_max`]: 1 MiB.
-    pub const MESSAGE_MAX: u32 = 1024 * 1024;
+    pub const MESSAGE_MAX: u32 = 128 * 1024;
 }
 
 impl Default for LengthPrefixed {
