@@ -17,7 +17,8 @@ pub struct LengthPrefixed {
 }
 
 impl LengthPrefixed {
-    /// The default of [`LengthPrefixed::message_max`]: 1 MiB.
+    /// The default of [`LengthPrefixed::message_max`]: 128 KiB, half of the default receive buffer, in which a
+    /// frame must fit whole.
     pub const MESSAGE_MAX: u32 = 128 * 1024;
 }
 
