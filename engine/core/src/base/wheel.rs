@@ -138,7 +138,7 @@ impl TimerWheel {
             }
         }
         self.armed -= taken;
-        self.quiet_until = self.next_event().map_or(u64::MAX, |event| event.tick());
+        self.quiet_until = self.next_event().map_or(u64::MAX, Event::tick);
         taken
     }
 
