@@ -2,7 +2,7 @@
 
 /// The byte at `offset` is `offset` modulo this. A prime, so that no cut at a power of two repeats it.
 pub const PERIOD: u64 = 251;
-/// The longest slice that [`slice`] gives, in bytes.
+/// The longest slice that [`slice`](fn@slice) gives, in bytes.
 pub const SLICE_MAX: usize = 16 * 1024;
 
 const TABLE_LEN: usize = SLICE_MAX + PERIOD as usize;

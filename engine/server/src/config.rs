@@ -64,7 +64,7 @@ pub struct Config {
     #[arg(long, value_name = "PORT")]
     pub port: u16,
 
-    /// The queues to serve, one shard each: all, a count, or a list in brackets such as [0,2].
+    /// The queues to serve, one shard each: all, a count, or a list of their numbers in brackets.
     #[arg(long, value_name = "QUEUES")]
     pub queues: Queues,
 
