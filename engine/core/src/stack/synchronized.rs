@@ -238,9 +238,9 @@ impl Stack {
     /// and no room to open it again, that can never come, and neither end would learn of it.
     fn end_standstill(&mut self, index: u32) {
         let connection = self.connections.at(index);
-        if connection.rcv_adv.is_after(connection.rcv_nxt)
-            || connection.sides.receive() == ReceiveSide::Finished
-        {
+        // What is open in units of the window field: the peer sees no fraction of one.
+        let open = connection.rcv_adv.since(connection.rcv_nxt) >> connection.scales.receive();
+        if open > 0 || connection.sides.receive() == ReceiveSide::Finished {
             return;
         }
         let config = &self.config.tcp;
