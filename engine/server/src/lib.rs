@@ -42,3 +42,8 @@ pub use bywash_core as core;
 pub use config::{Arguments, Config, NoExtra};
 pub use error::{Error, finish};
 pub use server::{Clock, Server, ShardInfo};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -50,7 +50,8 @@ fn child() {
 /// A lab, or `None` without root.
 fn lab(name: &str, shape: impl FnOnce(LabBuilder) -> LabBuilder) -> Option<Lab> {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: needs root");
+        // Written past the capture of the test harness, so that it is seen.
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("skipped: needs root\n"));
         return None;
     }
     Some(shape(Lab::builder(&format!("{name}-{}", std::process::id()))).build().unwrap())

@@ -29,7 +29,8 @@ pub(crate) struct Namespace(String);
 pub(crate) fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("skipped: needs root");
+        // Written past the capture of the test harness, so that it is seen.
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("skipped: needs root\n"));
     }
     root
 }

@@ -73,7 +73,11 @@ pub(crate) fn resident_kib(process: u32) -> u64 {
 pub(crate) fn may_open(count: u64) -> bool {
     let limit = getrlimit(Resource::Nofile);
     if limit.maximum.is_some_and(|maximum| maximum < count) {
-        println!("skipped: needs {count} descriptors");
+        // Written past the capture of the test harness, so that it is seen.
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: needs {count} descriptors\n"),
+        );
         return false;
     }
     if limit.current.is_some_and(|current| current < count) {

@@ -12,7 +12,8 @@ pub(crate) fn has(tool: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|directory| directory.join(tool).is_file());
     if !found {
-        println!("skipped: needs {tool}");
+        // Written past the capture of the test harness, so that it is seen.
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("skipped: needs {tool}\n"));
     }
     found
 }

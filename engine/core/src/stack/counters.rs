@@ -140,6 +140,8 @@ counters! {
     handed_over,
     /// Frames taken over from other shards.
     taken_over,
+    /// Times that a connection had to wait because the send pool had too little left.
+    send_pool_waits,
     /// Echo requests answered.
     echoes,
     /// ARP requests and neighbor solicitations answered.

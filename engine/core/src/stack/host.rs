@@ -17,6 +17,7 @@ impl Stack {
     /// The pool had nothing for the connection: it is told when there is room again, whoever gives it back.
     #[cold]
     pub(super) fn starve(&mut self, index: u32) {
+        self.counters.send_pool_waits += 1;
         self.connections.at_mut(index).flags.set(Flag::SendFull);
         self.arm(index, Tick::at(self.now + STARVED_RETRY));
     }
@@ -64,7 +65,8 @@ impl Host for Stack {
     fn commit(&mut self, id: ConnectionId, len: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.send.commit(&mut self.chunks, len);
-        if connection.send.len() >= self.config.tcp.send_buffer as usize {
+        let limit = self.config.tcp.send_buffer as usize;
+        if connection.send.len() >= limit {
             connection.flags.set(Flag::SendFull);
         }
         self.pend(id.index);
@@ -74,9 +76,10 @@ impl Host for Stack {
     fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Result<usize, WriteError> {
         self.writable(id)?;
         let connection = self.connections.at_mut(id.index);
-        let space = (self.config.tcp.send_buffer as usize).saturating_sub(connection.send.len());
+        let limit = self.config.tcp.send_buffer as usize;
+        let space = limit.saturating_sub(connection.send.len());
         let written = connection.send.push(&mut self.chunks, &bytes[..bytes.len().min(space)]);
-        if written < bytes.len() || connection.send.len() >= self.config.tcp.send_buffer as usize {
+        if written < bytes.len() || connection.send.len() >= limit {
             connection.flags.set(Flag::SendFull);
         }
         if written < bytes.len().min(space) {
@@ -91,7 +94,7 @@ impl Host for Stack {
         if connection.sides.send() != SendSide::Open {
             return 0;
         }
-        (self.config.tcp.send_buffer as usize).saturating_sub(connection.send.len())
+        self.send_limit().saturating_sub(connection.send.len())
     }
 
     fn shutdown(&mut self, id: ConnectionId) {

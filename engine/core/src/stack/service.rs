@@ -116,7 +116,7 @@ impl Stack {
             return;
         }
         let Some(id) = self.connections.key_at(index) else { return };
-        let low = self.config.tcp.send_buffer as usize / 2;
+        let low = self.send_limit() / 2;
         let connection = self.connections.at_mut(index);
         if flags.has(Flag::SendFull) && connection.send.len() <= low {
             connection.flags.take(Flag::SendFull);
@@ -180,6 +180,12 @@ impl Stack {
         (tuple, Hashed::of(&tuple, &self.hasher))
     }
 
+    /// Octets that one connection may queue: `SO_SNDBUF`.
+    #[inline]
+    pub(super) fn send_limit(&self) -> usize {
+        self.config.tcp.send_buffer as usize
+    }
+
     /// Whether a connection's received octets are shown, as `Host::reading` says it.
     #[inline]
     pub(super) fn reading_of(&self, connection: &Connection) -> Reading {
@@ -187,7 +193,7 @@ impl Stack {
         if connection.flags.has_any(CLOSED) {
             Reading::Closed
         } else if connection.flags.has(Flag::Paused)
-            || connection.send.len() >= self.config.tcp.send_buffer as usize
+            || connection.send.len() >= self.send_limit()
             || self.chunks.is_low()
         {
             // Whoever is not shown anything writes no replies: what is left of the pool is for those on their way.

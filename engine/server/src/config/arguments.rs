@@ -71,7 +71,8 @@ fn override_from(config: &mut Config, matches: &ArgMatches) -> Result<(), Error>
 pub(super) fn command<X: Args>(name: &'static str, about: &'static str) -> Command {
     let command = Command::new(name).about(about).version(env!("CARGO_PKG_VERSION")).after_help(EXIT_CODES);
     let command = X::augment_args(FileArgument::augment_args(command)).next_help_heading("Configuration");
-    with_defaults(Config::augment_args_for_update(command))
+    // The text above `Config` is for programmers: it must not stand for the program's own.
+    with_defaults(Config::augment_args_for_update(command)).about(about).long_about(None::<&str>)
 }
 
 /// Adds to each key's help what it accepts and what it is when not given.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// TCP's settings for every connection of the server; the table `[tcp]` of a configuration file.
 ///
 /// Where Linux has a sysctl or a socket option of that name, it means what it means there (`ip-sysctl.rst`, tcp(7)).
-/// The kernel's TCP (backend `mio`) takes what it has as a socket option; the rest are the host's own sysctls there.
+/// The kernel's TCP (backend `mio`) takes `somaxconn` and `tcp_wmem_max`; the rest are the host's own sysctls there.
 // The text of these fields is shown in a terminal, where backticks only disturb.
 #[allow(clippy::doc_markdown)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::Args)]

@@ -2,7 +2,7 @@
 
 use std::thread::JoinHandle;
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::privileges;
@@ -11,9 +11,9 @@ use crate::error::Error;
 /// What a person or a service manager asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// SIGTERM or SIGINT: end in order; a second one ends at once with this exit code (128 and the signal's number).
+    /// SIGTERM, SIGINT or SIGHUP (the terminal is gone): end in order; a second one ends at once with this exit code (128 and the signal's number).
     End {
-        /// 130 or 143.
+        /// 130, 143, or 129.
         exit_code: u8,
     },
     /// SIGUSR1: print the report.
@@ -32,8 +32,8 @@ impl Listener {
     /// # Errors
     /// [`Error::Os`].
     pub fn start(mut tell: impl FnMut(Request) + Send + 'static) -> Result<Self, Error> {
-        let mut signals =
-            Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Error::os("cannot listen to signals"))?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])
+            .map_err(Error::os("cannot listen to signals"))?;
         let handle = signals.handle();
         let thread = std::thread::Builder::new()
             .name("signals".to_owned())
@@ -43,6 +43,7 @@ impl Listener {
                     tell(match signal {
                         SIGUSR1 => Request::Report,
                         SIGINT => Request::End { exit_code: 130 },
+                        SIGHUP => Request::End { exit_code: 129 },
                         _ => Request::End { exit_code: 143 },
                     });
                 }

@@ -40,6 +40,9 @@ pub(super) fn prepare(
         send_buffer_max: config.tcp.tcp_wmem_max as usize,
         ..MioConfig::default()
     };
+    for address in &listen {
+        refuse_if_taken(*address)?;
+    }
     let mut seeds: Vec<Seed<MioTransport>> = Vec::with_capacity(shards);
     for _ in 0..shards {
         // Here and not on the shard's thread: a port below 1024 needs a privilege that is given up before.
@@ -48,10 +51,35 @@ pub(super) fn prepare(
     }
     let names: Vec<String> = listen.iter().map(ToString::to_string).collect();
     let mut lines = vec![format!("backend mio (the kernel's TCP) on {}: {why}", names.join(", "))];
+    lines.extend(unused(config));
     lines.extend(standing.line());
     let hint = standing.hint(hint, listen[0]);
     let after = standing.after();
     Ok(Launch { seeds, lines, hint, after, clock, supervisor: Box::new(Kernel { standing }) })
+}
+
+/// Shards share their port, and the kernel would let another server of the same user share it as well: a socket that
+/// does not share tells whether somebody listens.
+fn refuse_if_taken(address: SocketAddr) -> Result<(), Error> {
+    match std::net::TcpListener::bind(address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::PortTaken { address }),
+        // Whatever else is wrong is said when it is listened on.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// What was asked for and has no meaning here.
+fn unused(config: &Config) -> Option<String> {
+    let default = Config::default();
+    let keys = [
+        ("capture", config.capture.is_some()),
+        ("interface", config.interface.is_some()),
+        ("queues", config.queues != default.queues),
+        ("mode", config.mode != default.mode),
+        ("zero_copy", config.zero_copy != default.zero_copy),
+    ];
+    let keys: Vec<&str> = keys.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect();
+    (!keys.is_empty()).then(|| format!("not used by backend mio: {}", keys.join(", ")))
 }
 
 /// At least one address.

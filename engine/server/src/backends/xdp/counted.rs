@@ -19,6 +19,10 @@ pub(super) fn stack(stack: &Report, report: &mut ShardReport) {
     let buffers: u64 = stack.receive_buffers.classes.iter().map(|class| u64::from(class.in_use)).sum();
     report.add_in_use("in use", "send chunks", chunks);
     report.add_in_use("in use", "receive buffers", buffers);
+    let refused: u64 = stack.send_chunks.iter().map(|class| class.refusals).sum();
+    report.add("refused", "send chunks: the pool is spent", refused);
+    let refused: u64 = stack.receive_buffers.classes.iter().map(|class| class.refusals).sum();
+    report.add("refused", "receive buffers: the pool is spent", refused);
     for (name, value) in stack.counters.named() {
         report.add("stack", name, value);
     }
