@@ -10,6 +10,7 @@ use crate::wire::Tuple;
 
 use super::counters::DropReason;
 use super::tables::Hashed;
+use super::transmit::Sent;
 use super::{END, Stack};
 
 /// How far a connection was served.
@@ -75,10 +76,11 @@ impl Stack {
         if self.owes_sack(index) && self.send_ack_if_owed(transmit, index).is_err() {
             return Served::NoFrame;
         }
-        if self.send_pieces(transmit, index).is_err() {
-            return Served::NoFrame;
-        }
-        if self.send_ack_if_owed(transmit, index).is_err() {
+        let Ok(sent) = self.send_pieces(transmit, index) else { return Served::NoFrame };
+        // What has just left carried the ACK and the window.
+        let owed = Flags::of(&[Flag::AckNow, Flag::Probe]);
+        let may_owe = sent == Sent::Nothing || self.connections.at(index).flags.has_any(owed);
+        if may_owe && self.send_ack_if_owed(transmit, index).is_err() {
             return Served::NoFrame;
         }
         let connection = self.connections.at_mut(index);

@@ -122,8 +122,8 @@ impl Stack {
         }
         let can_show = connection.flags.has(Flag::Known);
         if accepted.ahead == 0 && connection.receive.is_none() && can_show {
-            let Some(id) = self.connections.key_at(index) else { return };
-            if self.reading(id) == Reading::Open {
+            let connection = self.connections.at(index);
+            if self.reading_of(connection) == Reading::Open {
                 return self.show_in_place(events, index, text);
             }
         }

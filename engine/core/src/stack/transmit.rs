@@ -16,14 +16,25 @@ use super::Stack;
 use super::egress::{Head, NoFrame, Route, send_segment, send_tcp};
 use super::neighbour::Resolution;
 
+/// Whether segments with data or FIN have left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// At least one, with the ACK and the window of now on board.
+    Something,
+    /// None.
+    Nothing,
+}
+
 impl Stack {
-    /// Sends what may be sent.
-    pub(super) fn send_pieces<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Result<(), NoFrame> {
+    /// Sends what may be sent, and says whether that was anything.
+    pub(super) fn send_pieces<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Result<Sent, NoFrame> {
+        let mut sent = Sent::Nothing;
         loop {
             let connection = self.connections.at(index);
             let warm = &self.warm[index as usize];
-            let Some(piece) = output::next_piece(connection, warm, &self.recoveries) else { return Ok(()) };
+            let Some(piece) = output::next_piece(connection, warm, &self.recoveries) else { return Ok(sent) };
             self.send_piece(transmit, index, &piece)?;
+            sent = Sent::Something;
             let connection = self.connections.at_mut(index);
             let warm = &self.warm[index as usize];
             output::handle_sent(connection, warm, &mut self.recoveries, &self.config.tcp, self.now, &piece);
