@@ -393,11 +393,3 @@ fn place(connection: &Connection, segment: &Segment<'_>) -> Accepted {
     }
     Accepted { acked: 0, skip, len, ahead, fin, fin_at: connection.rcv_nxt + ahead + len }
 }
-
-/// Whether a timeout's recovery is going on.
-pub fn is_in_loss(connection: &Connection, warm: &Warm, pool: &RecoveryPool) -> bool {
-    match (connection.flags.has(Flag::Recovering), warm.recovery) {
-        (true, Some(index)) => matches!(pool.at(index.get() - 1).phase, Phase::Loss),
-        (_, Some(_) | None) => false,
-    }
-}
