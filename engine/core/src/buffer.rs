@@ -15,4 +15,4 @@ pub use reassembly::{RecentSpans, Span};
 pub use receive::{
     Inserted, ReceiveBuffer, ReceiveBufferId, ReceiveConfig, ReceiveCounters, ReceivePool, Refusal,
 };
-pub use send_queue::{Cursor, SendQueue};
+pub use send_queue::{Cursor, Room, SendQueue};

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`engine`] | the turn: burst in, look-up, input, timers, output, burst out |
 //! | [`config`], [`counters`] | what it is made of; what happened |
+//! | [`predicted`] | the in-order path |
 //! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
 //! | [`passive`], [`active`] | opening, by the peer and by us |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
@@ -28,6 +29,7 @@ pub mod listener;
 pub mod neighbour;
 pub mod passive;
 pub mod peers;
+pub mod predicted;
 pub mod report;
 pub mod retire;
 pub mod service;
@@ -114,6 +116,8 @@ const END: u32 = u32::MAX;
 /// One shard's host.
 pub struct Stack {
     config: StackConfig,
+    /// Our addresses, by index; of the IPv6 ones nothing.
+    locals_v4: Vec<Option<[u8; 4]>>,
     capabilities: Capabilities,
     now: Instant,
     secrets: Secrets,
@@ -174,7 +178,9 @@ impl Stack {
         let entries = config.connections_max as usize
             + 2 * config.half_open_max as usize
             + config.time_wait_max as usize;
+        let locals_v4 = config.addresses.iter().map(|local| local.cidr.address().as_v4()).collect();
         Ok(Self {
+            locals_v4,
             hasher: TupleHasher::new(secrets.table),
             tables: Tables::new(entries)?,
             connections: Slab::new(config.connections_max)?,

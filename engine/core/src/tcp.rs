@@ -6,7 +6,7 @@
 //! | [`config`] | the knobs under their Linux names |
 //! | [`state`], [`connection`] | how far each side is closed; the hot and the warm block |
 //! | [`handshake`], [`isn`] | opening |
-//! | [`input`] | a segment for a synchronized connection |
+//! | [`predict`], [`input`] | a segment for a synchronized connection: the expected one, any other |
 //! | [`output`], [`window`] | what may be sent next; what is advertised and acknowledged |
 //! | [`timer`], [`rtt`] | what expires and when |
 //! | [`recovery`], [`scoreboard`], [`congestion`] | what is lost, and how much may be in flight |
@@ -19,6 +19,7 @@ pub mod handshake;
 pub mod input;
 pub mod isn;
 pub mod output;
+pub mod predict;
 pub mod recovery;
 pub mod rtt;
 pub mod scoreboard;

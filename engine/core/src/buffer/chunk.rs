@@ -1,6 +1,7 @@
 //! Send chunks: fixed pieces of memory in size classes, chained into the queues of connections.
 
 use super::class::{self, CLASSES, ClassCounters, ConfigError, FreeList, Handle, SizeClass};
+use super::send_queue::Cursor;
 use alloc::vec::Vec;
 use core::array;
 use core::ops::Range;
@@ -173,6 +174,19 @@ impl ChunkPool {
         self.classes[chunk.class()].headers[chunk.index()].next = Handle::to_raw(Some(next));
     }
 
+    /// What a queue of several chunks notes with its first one.
+    #[inline]
+    pub(super) fn cursor(&self, chunk: Handle) -> Cursor {
+        let header = &self.classes[chunk.class()].headers[chunk.index()];
+        Cursor { chunk: Handle::from_raw(header.sent), base: header.sent_base }
+    }
+
+    #[inline]
+    pub(super) fn set_cursor(&mut self, chunk: Handle, cursor: Cursor) {
+        let header = &mut self.classes[chunk.class()].headers[chunk.index()];
+        (header.sent, header.sent_base) = (Handle::to_raw(cursor.chunk), cursor.base);
+    }
+
     pub(super) fn base(&self, chunk: Handle) -> u32 {
         self.classes[chunk.class()].headers[chunk.index()].base
     }
@@ -185,6 +199,9 @@ struct Header {
     next: u32,
     /// Stream position of the chunk's first byte.
     base: u32,
+    /// The first of several: handle and base of the chunk in which the furthest transmission ended, or zero.
+    sent: u32,
+    sent_base: u32,
 }
 
 #[derive(Debug)]

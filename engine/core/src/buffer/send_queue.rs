@@ -21,17 +21,29 @@ pub struct SendQueue {
     tail: Option<Handle>,
     /// Position of the first byte of the head chunk; acknowledged bytes of that chunk lie between it and `front`.
     head_base: u32,
-    /// Position of the first byte of the tail chunk.
-    tail_base: u32,
     /// Position of the first unacknowledged byte.
     front: u32,
     /// Position behind the last committed byte.
     end: u32,
-    /// Where the furthest transmission ended; always a chunk of this queue, or none.
-    sent: Cursor,
 }
 
-const _: () = assert!(size_of::<SendQueue>() == 32);
+const _: () = assert!(size_of::<SendQueue>() == 20);
+
+/// Room behind the last committed byte of a queue, in a chunk of its pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    chunk: Handle,
+    from: u32,
+    len: u32,
+}
+
+impl Room {
+    /// Its bytes, in the pool of the queue that gave it.
+    #[inline]
+    pub fn bytes_mut(self, pool: &mut ChunkPool) -> &mut [u8] {
+        pool.piece_mut(self.chunk, self.from as usize, self.len as usize)
+    }
+}
 
 /// A remembered chunk of a [`SendQueue`], from which a later look-up starts.
 ///
@@ -40,21 +52,13 @@ const _: () = assert!(size_of::<SendQueue>() == 32);
 /// used (the end of a recovery is the natural moment).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor {
-    chunk: Option<Handle>,
-    base: u32,
+    pub(super) chunk: Option<Handle>,
+    pub(super) base: u32,
 }
 
 impl SendQueue {
     /// A queue that owns nothing.
-    pub const EMPTY: Self = Self {
-        head: None,
-        tail: None,
-        head_base: 0,
-        tail_base: 0,
-        front: 0,
-        end: 0,
-        sent: Cursor { chunk: None, base: 0 },
-    };
+    pub const EMPTY: Self = Self { head: None, tail: None, head_base: 0, front: 0, end: 0 };
 
     /// Committed bytes that are not acknowledged.
     #[inline]
@@ -74,25 +78,18 @@ impl SendQueue {
     /// queue. `None` when `len` is above
     /// [`ChunkPool::chunk_max`], when the pool is exhausted (both counted there), or when the queue would pass 2^30 bytes.
     #[inline]
-    pub fn reserve<'pool>(&mut self, pool: &'pool mut ChunkPool, len: usize) -> Option<&'pool mut [u8]> {
+    pub fn reserve(&mut self, pool: &mut ChunkPool, len: usize) -> Option<Room> {
         if len > LEN_MAX as usize - self.len() {
             pool.refuse_oversize();
             return None;
         }
-        let (chunk, used) = match self.tail {
-            Some(tail) if self.room(pool, tail) >= len => (tail, self.end.wrapping_sub(self.tail_base)),
+        let (chunk, from) = match self.tail {
+            Some(tail) if self.room(pool, tail) >= len => {
+                (tail, self.end.wrapping_sub(self.tail_base(pool, tail)))
+            }
             Some(_) | None => (self.extend(pool, len, len)?, 0),
         };
-        Some(pool.piece_mut(chunk, used as usize, len))
-    }
-
-    /// The room of the last [`reserve`](Self::reserve), which found some; empty without one.
-    #[inline]
-    pub fn reserved<'pool>(&self, pool: &'pool mut ChunkPool, len: usize) -> &'pool mut [u8] {
-        let Some(tail) = self.tail else { return &mut [] };
-        let used = self.end.wrapping_sub(self.tail_base) as usize;
-        let len = len.min(self.room(pool, tail));
-        pool.piece_mut(tail, used, len)
+        Some(Room { chunk, from, len: len as u32 })
     }
 
     /// Appends the first `len` bytes of the last reservation; with zero it is given up.
@@ -117,7 +114,7 @@ impl SendQueue {
             let Some(chunk) = tail.or_else(|| self.extend(pool, 1, rest.len())) else {
                 break;
             };
-            let used = self.end.wrapping_sub(self.tail_base) as usize;
+            let used = self.end.wrapping_sub(self.tail_base(pool, chunk)) as usize;
             let (piece, behind) = rest.split_at(self.room(pool, chunk).min(rest.len()));
             pool.piece_mut(chunk, used, piece.len()).copy_from_slice(piece);
             self.end = self.end.wrapping_add(piece.len() as u32);
@@ -147,21 +144,23 @@ impl SendQueue {
     /// the chunks before `offset`; [`gather_with`](Self::gather_with) avoids that.
     #[inline]
     pub fn gather(
-        &mut self,
-        pool: &ChunkPool,
+        &self,
+        pool: &mut ChunkPool,
         offset: u32,
         dst: &mut [u8],
         copy: impl FnMut(&mut [u8], &[u8]),
     ) -> usize {
-        if self.head == self.tail {
+        let Some(head) = self.head.filter(|_| self.head != self.tail) else {
             return self.gather_single(pool, offset, dst, copy);
-        }
+        };
+        // The chunk at which the furthest transmission ended is noted with the head.
+        let sent = pool.cursor(head);
         let position = self.front.wrapping_add(offset);
-        let ahead = self.sent.chunk.is_some() && !is_before(position, self.sent.base);
-        let start = if ahead { self.sent } else { Cursor { chunk: self.head, base: self.head_base } };
+        let is_ahead = sent.chunk.is_some() && !is_before(position, sent.base);
+        let start = if is_ahead { sent } else { Cursor { chunk: self.head, base: self.head_base } };
         let Gathered { copied, last } = self.gather_from(pool, start, offset, dst, copy);
-        if ahead || self.sent.chunk.is_none() || is_before(self.sent.base, last.base) {
-            self.sent = last;
+        if is_ahead || sent.chunk.is_none() || is_before(sent.base, last.base) {
+            pool.set_cursor(head, last);
         }
         copied
     }
@@ -185,6 +184,15 @@ impl SendQueue {
         copied
     }
 
+    /// `len` bytes from `offset` on, when the queue is one chunk and has them.
+    #[inline]
+    pub fn piece<'pool>(&self, pool: &'pool ChunkPool, offset: u32, len: u32) -> Option<&'pool [u8]> {
+        let chunk =
+            self.head.filter(|_| self.head == self.tail && len as usize + offset as usize <= self.len())?;
+        let from = self.front.wrapping_sub(self.head_base) + offset;
+        Some(pool.piece(chunk, from as usize, len as usize))
+    }
+
     /// Gives everything back to the pool, committed or not.
     #[inline]
     pub fn clear(&mut self, pool: &mut ChunkPool) {
@@ -196,12 +204,19 @@ impl SendQueue {
             pool.release(chunk);
         }
         let end = self.end;
-        *self = Self { head_base: end, tail_base: end, front: end, end, ..Self::EMPTY };
+        *self = Self { head: None, tail: None, head_base: end, front: end, end };
     }
 
     /// Free bytes behind the last committed one in the tail chunk.
+    #[inline]
     fn room(&self, pool: &ChunkPool, tail: Handle) -> usize {
-        pool.capacity(tail) - self.end.wrapping_sub(self.tail_base) as usize
+        pool.capacity(tail) - self.end.wrapping_sub(self.tail_base(pool, tail)) as usize
+    }
+
+    /// Position of the first byte of the tail chunk; its header is read only when there are several.
+    #[inline]
+    fn tail_base(&self, pool: &ChunkPool, tail: Handle) -> u32 {
+        if self.head == self.tail { self.head_base } else { pool.base(tail) }
     }
 
     /// Appends an empty chunk of at least `needed` bytes. What is queued already asks for large chunks, so that a bulk
@@ -210,11 +225,14 @@ impl SendQueue {
         let preferred = preferred.max(2 * self.len()).min(pool.chunk_max());
         let chunk = pool.allocate(needed, preferred, self.end)?;
         if let Some(tail) = self.tail {
+            if self.head == self.tail {
+                pool.set_cursor(tail, Cursor::default());
+            }
             pool.set_next(tail, chunk);
         } else {
             (self.head, self.head_base) = (Some(chunk), self.end);
         }
-        (self.tail, self.tail_base) = (Some(chunk), self.end);
+        self.tail = Some(chunk);
         Some(chunk)
     }
 
@@ -224,11 +242,12 @@ impl SendQueue {
             let Some(next) = next.filter(|next| !is_before(self.front, next.base)) else {
                 break;
             };
+            let sent = pool.cursor(head);
             pool.release(head);
             (self.head, self.head_base) = (next.chunk, next.base);
-        }
-        if is_before(self.sent.base, self.head_base) {
-            self.sent = Cursor { chunk: self.head, base: self.head_base };
+            if let Some(head) = self.head {
+                pool.set_cursor(head, if is_before(sent.base, next.base) { next } else { sent });
+            }
         }
     }
 
@@ -285,11 +304,10 @@ impl SendQueue {
 
     /// Whether the cursor's chunk is still (or again) the chunk of this queue at that position.
     fn owns(&self, pool: &ChunkPool, cursor: Cursor) -> bool {
+        // Chunks go from the front: none that begins at or behind the head has left.
+        let is_within = |base| !is_before(base, self.head_base) && is_before(base, self.end);
         cursor.chunk.is_some_and(|chunk| {
-            self.head.is_some()
-                && !is_before(cursor.base, self.head_base)
-                && !is_before(self.tail_base, cursor.base)
-                && pool.base(chunk) == cursor.base
+            self.head.is_some() && is_within(cursor.base) && pool.base(chunk) == cursor.base
         })
     }
 

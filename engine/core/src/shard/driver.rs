@@ -44,6 +44,11 @@ impl<A: Application> Driver<A> {
 }
 
 impl<H: Host, A: Application> Events<H> for Driver<A> {
+    #[inline]
+    fn prefetch(&self, id: ConnectionId) {
+        self.sessions.prefetch(id);
+    }
+
     fn opened(&mut self, host: &mut H, id: ConnectionId, origin: Origin) {
         let mut cx = Context::new(host, &self.codec, id);
         let connection = self.application.on_open(&mut cx, origin);

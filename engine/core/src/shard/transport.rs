@@ -16,6 +16,9 @@ pub enum Origin {
 ///
 /// The host is handed along, so that the answer can be written at once.
 pub trait Events<H: Host> {
+    /// Something is about to be told of this connection: a chance to fetch what is kept for it.
+    fn prefetch(&self, _id: ConnectionId) {}
+
     /// A connection is open.
     fn opened(&mut self, host: &mut H, id: ConnectionId, origin: Origin);
 

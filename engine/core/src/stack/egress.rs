@@ -9,7 +9,7 @@ use crate::wire::{arp, ethernet, ipv4, ipv6};
 
 mod segment;
 
-pub use segment::{Head, send_segment};
+pub use segment::{Head, RouteV4, send_segment, send_v4};
 
 /// Hops that our packets may take (`ip_default_ttl`).
 const TTL: u8 = 64;

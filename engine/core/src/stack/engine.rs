@@ -13,6 +13,7 @@ use super::counters::DropReason;
 use super::ingress::{Arrival, Inbound, Passed};
 use super::neighbour::Create;
 use super::peers::{HostFact, Peers, PublishedTables};
+use super::predicted::{Outlook, Prediction};
 use super::tables::{Published, look_up_published};
 use super::{Report, Stack};
 
@@ -29,6 +30,7 @@ pub struct Engine<P, L> {
     /// The tables of all other shards.
     others: Vec<PublishedTables>,
     inbound: Box<[Inbound; BURST_MAX]>,
+    outlooks: Box<[Outlook; BURST_MAX]>,
 }
 
 /// What the tables of all shards say about a segment.
@@ -44,7 +46,9 @@ enum Whose {
 impl<P: Port, L: Peers> Engine<P, L> {
     /// Joins a stack to its port. `others` are the tables of all other shards of the server.
     pub fn new(port: P, stack: Stack, peers: L, others: Vec<PublishedTables>) -> Self {
-        Self { port, stack, peers, others, inbound: Box::new([Inbound::EMPTY; BURST_MAX]) }
+        let inbound = Box::new([Inbound::EMPTY; BURST_MAX]);
+        let outlooks = Box::new([Outlook::General; BURST_MAX]);
+        Self { port, stack, peers, others, inbound, outlooks }
     }
 
     /// The port.
@@ -72,9 +76,10 @@ impl<P: Port, L: Peers> Engine<P, L> {
         self.stack.report()
     }
 
-    /// Takes a burst from the port; both passes over it.
+    /// Takes a burst from the port: headers of all its frames, then their connections, then each in turn.
+    #[inline]
     fn receive<E: Events<Stack>>(&mut self, events: &mut E) -> u32 {
-        let Self { port, stack, peers, others, inbound } = self;
+        let Self { port, stack, peers, others, inbound, outlooks } = self;
         let (burst, transmit) = port.receive(BURST_MAX);
         let count = burst.len().min(BURST_MAX);
         if count == 0 {
@@ -82,23 +87,40 @@ impl<P: Port, L: Peers> Engine<P, L> {
         }
         stack.counters.bursts += 1;
         stack.counters.frames_received += count as u64;
-        for (index, place) in inbound.iter_mut().enumerate().take(count) {
-            stack.first_pass(burst.frame(index), place);
-        }
-        let mut lookups = PEER_LOOKUPS_MAX;
-        for (index, inbound) in inbound.iter().enumerate().take(count) {
-            let (frame, checksum) = (burst.frame(index), burst.checksum(index));
-            let Some(arrival) = second_pass(stack, peers, transmit, frame, inbound, checksum) else {
-                continue;
-            };
-            match whose(stack, others, &arrival, &mut lookups) {
-                Whose::Ours(entry) => stack.handle_tcp(transmit, events, &arrival, entry),
-                Whose::Theirs(shard) => match peers.hand_over(shard, frame) {
-                    Ok(()) => stack.counters.handed_over += 1,
-                    Err(_) => stack.counters.drop(DropReason::HandOverFull),
-                },
-                Whose::Unsure => stack.counters.drop(DropReason::HandOverFull),
+        for (index, outlook) in outlooks[..count].iter_mut().enumerate() {
+            let frame = burst.frame(index);
+            *outlook = stack.look_out(frame);
+            if matches!(outlook, Outlook::General) {
+                stack.first_pass(frame, &mut inbound[index]);
             }
+        }
+        for outlook in &mut outlooks[..count] {
+            stack.look_ahead(events, outlook);
+        }
+        let mut strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
+        for (index, outlook) in outlooks[..count].iter().enumerate() {
+            let (frame, checksum) = (burst.frame(index), burst.checksum(index));
+            let checksum = match outlook {
+                Outlook::General => checksum,
+                Outlook::Expected(id) => match stack.handle_expected(events, *id, frame, checksum) {
+                    Prediction::Met => continue,
+                    Prediction::Missed(checksum) => {
+                        stack.first_pass(frame, &mut inbound[index]);
+                        checksum
+                    }
+                },
+                Outlook::Plain(..) | Outlook::Unexpected => {
+                    stack.first_pass(frame, &mut inbound[index]);
+                    checksum
+                }
+            };
+            handle(
+                stack,
+                &mut strays,
+                transmit,
+                events,
+                Frame { bytes: frame, inbound: &inbound[index], checksum },
+            );
         }
         count as u32
     }
@@ -135,47 +157,74 @@ impl<P: Port, L: Peers> Engine<P, L> {
     }
 }
 
-/// Checksums, addresses; frames that are no TCP are done with here.
-#[inline]
-fn second_pass<'a, T: Transmit, L: Peers>(
-    stack: &mut Stack,
-    peers: &mut L,
-    transmit: &mut T,
-    frame: &'a [u8],
-    inbound: &Inbound,
+/// A frame whose headers are known.
+struct Frame<'a> {
+    bytes: &'a [u8],
+    inbound: &'a Inbound,
     checksum: ReceivedChecksum,
-) -> Option<Arrival<'a>> {
-    match inbound.passed {
-        Passed::Tcp(_) => return stack.admit(frame, inbound, checksum),
-        Passed::Dropped => return None,
-        Passed::Other => {}
-    }
-    if let Some(fact) = stack.handle_other(transmit, frame, &inbound.packet) {
-        peers.publish(fact);
-    }
-    None
 }
 
-/// Looks the segment up here, then in the tables of the others. RST, or a new half-open connection, only
-/// after that: flows move between queues.
-#[inline]
-fn whose(stack: &Stack, others: &[PublishedTables], arrival: &Arrival<'_>, lookups: &mut u32) -> Whose {
-    let entry = stack.tables.find(&arrival.hashed);
-    if entry.is_some() || others.is_empty() {
-        return Whose::Ours(entry);
-    }
-    for other in others {
-        if *lookups == 0 {
-            return Whose::Unsure;
+/// Where frames go that may not be for this shard.
+struct Strays<'a, L> {
+    peers: &'a mut L,
+    others: &'a [PublishedTables],
+    /// Look-ups in the others' tables that are left in this turn.
+    lookups: u32,
+}
+
+/// The general path: checksums, addresses, look-up; frames that are no TCP are done with here.
+#[inline(never)]
+fn handle<T: Transmit, L: Peers, E: Events<Stack>>(
+    stack: &mut Stack,
+    strays: &mut Strays<'_, L>,
+    transmit: &mut T,
+    events: &mut E,
+    frame: Frame<'_>,
+) {
+    let Frame { bytes, inbound, checksum } = frame;
+    let arrival = match inbound.passed {
+        Passed::Tcp(_) => stack.admit(bytes, inbound, checksum),
+        Passed::Dropped => None,
+        Passed::Other => {
+            if let Some(fact) = stack.handle_other(transmit, bytes, &inbound.packet) {
+                strays.peers.publish(fact);
+            }
+            None
         }
-        *lookups -= 1;
-        match look_up_published(&other.v4, &other.v6, &arrival.hashed) {
-            Published::Yes => return Whose::Theirs(other.shard),
-            Published::No => {}
-            Published::Unsure => return Whose::Unsure,
-        }
+    };
+    let Some(arrival) = arrival else { return };
+    match strays.whose(stack, &arrival) {
+        Whose::Ours(entry) => stack.handle_tcp(transmit, events, &arrival, entry),
+        Whose::Theirs(shard) => match strays.peers.hand_over(shard, bytes) {
+            Ok(()) => stack.counters.handed_over += 1,
+            Err(_) => stack.counters.drop(DropReason::HandOverFull),
+        },
+        Whose::Unsure => stack.counters.drop(DropReason::HandOverFull),
     }
-    Whose::Ours(None)
+}
+
+impl<L> Strays<'_, L> {
+    /// Looks the segment up here, then in the tables of the others. RST, or a new half-open connection, only
+    /// after that: flows move between queues.
+    #[inline]
+    fn whose(&mut self, stack: &Stack, arrival: &Arrival<'_>) -> Whose {
+        let entry = stack.tables.find(&arrival.hashed);
+        if entry.is_some() || self.others.is_empty() {
+            return Whose::Ours(entry);
+        }
+        for other in self.others {
+            if self.lookups == 0 {
+                return Whose::Unsure;
+            }
+            self.lookups -= 1;
+            match look_up_published(&other.v4, &other.v6, &arrival.hashed) {
+                Published::Yes => return Whose::Theirs(other.shard),
+                Published::No => {}
+                Published::Unsure => return Whose::Unsure,
+            }
+        }
+        Whose::Ours(None)
+    }
 }
 
 impl<P: Port, L: Peers> Transport for Engine<P, L> {

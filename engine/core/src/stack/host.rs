@@ -22,6 +22,14 @@ impl Stack {
         self.arm(index, Tick::at(self.now + STARVED_RETRY));
     }
 
+    /// There is no room for `asked` octets in one piece.
+    #[cold]
+    fn no_space(&mut self, index: u32, asked: usize) -> WriteError {
+        let max = self.piece_max();
+        self.starve(index);
+        WriteError::NoSpace { asked, max: if asked > max { max } else { 0 } }
+    }
+
     /// The connection, if it may still be written to.
     #[inline]
     fn writable(&mut self, id: ConnectionId) -> Result<&mut Connection, WriteError> {
@@ -47,14 +55,14 @@ impl Host for Stack {
 
     #[inline]
     fn reserve(&mut self, id: ConnectionId, len: usize) -> Result<&mut [u8], WriteError> {
-        self.writable(id)?;
-        let connection = self.connections.at_mut(id.index);
-        if connection.send.reserve(&mut self.chunks, len).is_none() {
-            let max = self.piece_max();
-            self.starve(id.index);
-            return Err(WriteError::NoSpace { asked: len, max: if len > max { max } else { 0 } });
+        let Some(connection) = self.connections.get_mut(id) else { return Err(WriteError::NotOpen) };
+        if connection.sides.send() != SendSide::Open || connection.flags.has(Flag::Doomed) {
+            return Err(WriteError::NotOpen);
         }
-        Ok(self.connections.at(id.index).send.reserved(&mut self.chunks, len))
+        match connection.send.reserve(&mut self.chunks, len) {
+            Some(room) => Ok(room.bytes_mut(&mut self.chunks)),
+            None => Err(self.no_space(id.index, len)),
+        }
     }
 
     fn piece_max(&self) -> usize {

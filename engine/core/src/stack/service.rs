@@ -6,9 +6,11 @@ use crate::tcp::connection::Connection;
 use crate::tcp::output;
 use crate::tcp::state::{Flag, Flags, SendSide, State};
 use crate::tcp::tick::Tick;
+use crate::tcp::window;
 use crate::wire::Tuple;
 
 use super::counters::DropReason;
+use super::egress::NoFrame;
 use super::tables::Hashed;
 use super::transmit::Sent;
 use super::{END, Stack};
@@ -37,7 +39,15 @@ impl Stack {
             // It stays marked while it is served: what its events ask for is done here, and a connection that is
             // removed must not be on the list.
             let next = self.connections.at(index).pending_next;
-            match self.service(transmit, events, index) {
+            let served = match self.serve_quiet(transmit, index) {
+                Some(Ok(())) => {
+                    index = next;
+                    continue;
+                }
+                Some(Err(NoFrame)) => Served::NoFrame,
+                None => self.service(transmit, events, index),
+            };
+            match served {
                 Served::Gone => {}
                 Served::Done => {
                     self.connections.at_mut(index).flags.take(Flag::Pending);
@@ -77,6 +87,10 @@ impl Stack {
             return Served::NoFrame;
         }
         let Ok(sent) = self.send_pieces(transmit, index) else { return Served::NoFrame };
+        let connection = self.connections.at_mut(index);
+        if sent == Sent::Nothing && connection.rcv_nxt != connection.last_ack_sent {
+            window::owe_ack(connection, &self.config.tcp, self.now);
+        }
         // What has just left carried the ACK and the window.
         let owed = Flags::of(&[Flag::AckNow, Flag::Probe]);
         let may_owe = sent == Sent::Nothing || self.connections.at(index).flags.has_any(owed);

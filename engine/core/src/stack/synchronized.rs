@@ -1,7 +1,7 @@
 //! Segments of open connections: what they acknowledge, deliver and end.
 
 use crate::buffer::Refusal;
-use crate::shard::{CloseReason, Events, Host, Reading};
+use crate::shard::{CloseReason, ConnectionId, Events, Host, Reading};
 use crate::tcp::connection::{Doom, Farewell};
 use crate::tcp::input::{self, Accepted, Fin, Refused, Verdict};
 use crate::tcp::segment::Segment;
@@ -134,15 +134,23 @@ impl Stack {
     #[inline]
     fn show_in_place<E: Events<Self>>(&mut self, events: &mut E, index: u32, text: &[u8]) {
         let Some(id) = self.connections.key_at(index) else { return };
-        let connection = self.connections.at_mut(index);
-        connection.rcv_nxt += text.len() as u32;
-        window::owe_ack(connection, &self.config.tcp, self.now);
+        self.show(events, id, text);
+    }
+
+    /// The same for a connection whose key is known. The ACK is owed from the moment the connection is served.
+    #[inline(always)]
+    pub(super) fn show<E: Events<Self>>(&mut self, events: &mut E, id: ConnectionId, text: &[u8]) {
+        self.connections.at_mut(id.index).rcv_nxt += text.len() as u32;
         let consumed = events.received(self, id, text).min(text.len());
         self.counters.bytes_in_place += consumed as u64;
-        let rest = &text[consumed..];
-        if rest.is_empty() {
-            return;
+        if consumed < text.len() {
+            self.keep(id, &text[consumed..]);
         }
+    }
+
+    /// What the application has left of a segment's text is copied and waits for more.
+    fn keep(&mut self, id: ConnectionId, rest: &[u8]) {
+        let index = id.index;
         if self.reading(id) == Reading::Closed {
             return self.doom(index, UNREAD);
         }
@@ -166,7 +174,7 @@ impl Stack {
     }
 
     /// Keeps the text at its place; what is in order by that is shown.
-    fn store<E: Events<Self>>(&mut self, events: &mut E, index: u32, ahead: u32, text: &[u8]) {
+    pub(super) fn store<E: Events<Self>>(&mut self, events: &mut E, index: u32, ahead: u32, text: &[u8]) {
         let connection = self.connections.at_mut(index);
         let had_holes = self.receive.ranges(connection.receive.as_ref()).next().is_some();
         let stored = match self.receive.insert(&mut connection.receive, ahead, text) {

@@ -69,6 +69,18 @@ impl Tables {
         }
     }
 
+    /// The entry of an IPv4 tuple.
+    #[inline(always)]
+    pub fn find_v4(&self, hash: u32, words: &[u32; 3]) -> Option<Entry> {
+        self.v4.find(hash, words)
+    }
+
+    /// Asks for the cache lines on which a look-up of an IPv4 tuple begins.
+    #[inline(always)]
+    pub fn prefetch_v4(&self, hash: u32) {
+        self.v4.prefetch(hash);
+    }
+
     /// Adds an entry.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ impl Stack {
             (true, Some(recovery)) => Some(&mut self.recoveries.at_mut(recovery.get() - 1).cursor),
             (_, _) => None,
         };
-        let (send, chunks) = (&mut connection.send, &self.chunks);
+        let (send, chunks) = (&connection.send, &mut self.chunks);
         send_segment(transmit, &self.capabilities, &route, &head, piece.len as usize, |payload| {
             let mut sum = Sum::ZERO;
             let mut done = 0;

@@ -42,6 +42,20 @@ pub struct Connection {
     generation: u32,
     /// Next connection with something to do; meaningful while [`Flag::Pending`] is set.
     pub pending_next: u32,
+    /// What is pending and what was agreed.
+    pub flags: Flags,
+    /// How far each direction is closed.
+    pub sides: Sides,
+    /// Duplicate ACKs in a row, as long as nothing is known by SACK.
+    pub dup_acks: u8,
+    /// Timeouts in a row.
+    pub backoff: u8,
+    /// Probes and timeouts in a row without an answer of any kind.
+    pub probes: u8,
+    /// Window scales.
+    pub scales: Scales,
+    /// Index of our address.
+    pub local: u8,
     /// Next octet expected.
     pub rcv_nxt: SequenceNumber,
     /// Right edge of the window as last advertised; it never moves left.
@@ -66,16 +80,8 @@ pub struct Connection {
     pub rto_us: u32,
     /// Payload octets of a full segment.
     pub mss: u16,
-    /// What is pending and what was agreed.
-    pub flags: Flags,
-    /// How far each direction is closed.
-    pub sides: Sides,
-    /// Window scales.
-    pub scales: Scales,
-    /// Duplicate ACKs in a row, as long as nothing is known by SACK.
-    pub dup_acks: u8,
-    /// Timeouts in a row.
-    pub backoff: u8,
+    /// Index of the next hop in the neighbour cache.
+    pub neighbour: u16,
     /// Octets from `snd_una` on.
     pub send: SendQueue,
     /// Unread and out-of-order octets, while there are any.
@@ -90,12 +96,10 @@ pub struct Connection {
     pub rtt_seq: SequenceNumber,
     /// When it was sent, µs, wrapping.
     pub rtt_sent_us: u32,
-    /// Index of the next hop in the neighbour cache.
-    pub neighbour: u16,
-    /// Index of our address.
-    pub local: u8,
-    /// Reserved for options of the in-order path.
-    _reserved: u8,
+    /// The round-trip estimator.
+    pub round_trip: RoundTrip,
+    /// When `ts_recent` was set, seconds.
+    pub ts_recent_at: u32,
     /// Our port.
     pub local_port: u16,
     /// The peer's port.
@@ -105,8 +109,7 @@ pub struct Connection {
 }
 
 const _: () = assert!(size_of::<Connection>() == 128, "the hot block is two cache lines");
-const _: () =
-    assert!(core::mem::offset_of!(Connection, send) < 64, "the send queue begins in the first line");
+const _: () = assert!(core::mem::offset_of!(Connection, send) == 64, "queues and timers in the second line");
 
 impl Slotted for Connection {
     #[inline]
@@ -131,10 +134,6 @@ pub struct Warm {
     pub bytes_acked: u32,
     /// Largest window that the peer ever advertised, octets.
     pub snd_wnd_max: u32,
-    /// The round-trip estimator.
-    pub round_trip: RoundTrip,
-    /// When `ts_recent` was set, seconds.
-    pub ts_recent_at: u32,
     /// What was acknowledged when the last recovery ended (RFC 6582 `recover`).
     pub recover: SequenceNumber,
     /// Index of the loss recovery's state and 1, while there is one.
@@ -143,8 +142,6 @@ pub struct Warm {
     pub fin_at: SequenceNumber,
     /// When FIN_WAIT_2 ends for a connection that the application has closed.
     pub fin_wait_2_at: Tick,
-    /// Probes and timeouts in a row without an answer of any kind.
-    pub probes: u8,
     /// Index of the listener it came by, or none for one that we opened.
     pub listener: Option<u8>,
     /// The application's timer.
@@ -266,23 +263,22 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         rtt_sent_us: 0,
         neighbour: ends.neighbour,
         local: ends.local,
-        _reserved: 0,
+        probes: 0,
         local_port: ends.local_port,
         remote_port: ends.remote_port,
         remote_v4: ends.remote.as_v4().unwrap_or_default(),
+        round_trip,
+        ts_recent_at: seconds(now),
     };
     let warm = Warm {
         remote: ends.remote,
         ssthresh: u32::MAX,
         bytes_acked: 0,
         snd_wnd_max: agreed.snd_wnd,
-        round_trip,
-        ts_recent_at: seconds(now),
         recover: agreed.snd_nxt - 1,
         recovery: None,
         fin_at: SequenceNumber::default(),
         fin_wait_2_at: Tick::NONE,
-        probes: 0,
         listener: None,
         timer_at: None,
         hash: ends.hash,

@@ -97,7 +97,7 @@ pub fn handle_segment(
         return verdict;
     }
     let acked = acknowledge(connection, warm, pool, config, now, segment);
-    warm.probes = 0;
+    connection.probes = 0;
     let text = place(connection, segment);
     Verdict::Accept(Accepted { acked, ..text })
 }
@@ -113,7 +113,7 @@ fn check(
     let control = segment.control;
     if let (true, Some(timestamps)) = (connection.flags.has(Flag::Timestamps), segment.timestamps) {
         let older = (timestamps.value.wrapping_sub(connection.ts_recent) as i32) < 0;
-        if older && !control.intersects(Control::RST) && !is_outdated(warm, now) {
+        if older && !control.intersects(Control::RST) && !is_outdated(connection, now) {
             return Some(Verdict::Acknowledge(Refused::Paws));
         }
     }
@@ -137,15 +137,15 @@ fn check(
         // RFC 7323 section 4.3 (2): only a segment that spans the last ACK sent moves TS.Recent.
         if !segment.seq.is_after(connection.last_ack_sent) {
             connection.ts_recent = timestamps.value;
-            warm.ts_recent_at = seconds(now);
+            connection.ts_recent_at = seconds(now);
         }
     }
     None
 }
 
 /// Whether so much time has passed that `TS.Recent` says nothing.
-fn is_outdated(warm: &Warm, now: Instant) -> bool {
-    seconds(now).wrapping_sub(warm.ts_recent_at) > TS_RECENT_AGE_MAX_S
+fn is_outdated(connection: &Connection, now: Instant) -> bool {
+    seconds(now).wrapping_sub(connection.ts_recent_at) > TS_RECENT_AGE_MAX_S
 }
 
 /// The four cases of RFC 9293 section 3.10.7.4, first step.
@@ -316,8 +316,8 @@ fn take_new_ack(
     if connection.flags.has(Flag::Timing) && !ack.is_before(connection.rtt_seq) {
         connection.flags.take(Flag::Timing);
         let sent = connection.rtt_sent_us;
-        warm.round_trip.sample((now.as_micros() as u32).wrapping_sub(sent));
-        connection.rto_us = warm.round_trip.rto_us(config);
+        connection.round_trip.sample((now.as_micros() as u32).wrapping_sub(sent));
+        connection.rto_us = connection.round_trip.rto_us(config);
     }
     connection.snd_una = ack;
     connection.backoff = 0;

@@ -120,6 +120,26 @@ fn new_piece(connection: &Connection, warm: &Warm, budget: u32) -> Option<Piece>
     })
 }
 
+/// `len` octets of text have left for the first time, without FIN.
+#[inline(always)]
+pub fn handle_new_sent(connection: &mut Connection, config: &TcpConfig, now: Instant, len: u32) {
+    connection.snd_nxt += len;
+    time(connection, now);
+    if !connection.retransmit_at.is_set() {
+        connection.start_retransmit_timer(now, config);
+    }
+}
+
+/// Times what ends at `snd_nxt`, if nothing is being timed.
+#[inline(always)]
+fn time(connection: &mut Connection, now: Instant) {
+    if !connection.flags.has(Flag::Timing) {
+        connection.flags.set(Flag::Timing);
+        connection.rtt_seq = connection.snd_nxt;
+        connection.rtt_sent_us = now.as_micros() as u32;
+    }
+}
+
 /// `piece` has left.
 #[inline]
 pub fn handle_sent(
@@ -135,11 +155,7 @@ pub fn handle_sent(
         Novelty::New => {
             connection.snd_nxt = end;
             connection.flags.take(Flag::Probe);
-            if !connection.flags.has(Flag::Timing) {
-                connection.flags.set(Flag::Timing);
-                connection.rtt_seq = end;
-                connection.rtt_sent_us = now.as_micros() as u32;
-            }
+            time(connection, now);
             if matches!(piece.fin, Fin::Present) {
                 connection.sides.set_send(SendSide::FinSent);
             }

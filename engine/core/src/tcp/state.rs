@@ -208,6 +208,12 @@ impl Flags {
         self.0 & mask.0 != 0
     }
 
+    /// Whether, of `mask`'s flags, exactly those of `wanted` are in the set.
+    #[inline]
+    pub const fn matches(self, mask: Self, wanted: Self) -> bool {
+        self.0 & mask.0 == wanted.0
+    }
+
     /// Puts `flag` in.
     #[inline]
     pub fn set(&mut self, flag: Flag) {

@@ -50,7 +50,7 @@ pub fn handle_timeout(
         expired = if connection.flight() > 0 {
             retransmit(connection, warm, pool, config, now)
         } else if connection.unsent() > 0 {
-            probe(connection, warm, config, now)
+            probe(connection, config, now)
         } else {
             expired
         };
@@ -72,11 +72,11 @@ fn retransmit(
     now: Instant,
 ) -> Expired {
     // A peer whose window is closed is asked for ever, as long as it answers (RFC 9293 section 3.8.6.1).
-    let unanswered = if connection.snd_wnd == 0 { warm.probes } else { connection.backoff };
+    let unanswered = if connection.snd_wnd == 0 { connection.probes } else { connection.backoff };
     if unanswered >= retries_max(connection, config) {
         return Expired::TimedOut;
     }
-    warm.probes = warm.probes.saturating_add(1);
+    connection.probes = connection.probes.saturating_add(1);
     connection.backoff = connection.backoff.saturating_add(1);
     connection.flags.take(Flag::Timing);
     connection.start_retransmit_timer(now, config);
@@ -96,11 +96,11 @@ fn retransmit(
 }
 
 /// The peer's window is closed: ask (RFC 9293 section 3.8.6.1). Answers keep the connection alive for ever.
-fn probe(connection: &mut Connection, warm: &mut Warm, config: &TcpConfig, now: Instant) -> Expired {
-    if warm.probes >= retries_max(connection, config) {
+fn probe(connection: &mut Connection, config: &TcpConfig, now: Instant) -> Expired {
+    if connection.probes >= retries_max(connection, config) {
         return Expired::TimedOut;
     }
-    warm.probes += 1;
+    connection.probes += 1;
     connection.backoff = connection.backoff.saturating_add(1);
     connection.flags.set(Flag::Probe);
     connection.start_retransmit_timer(now, config);

@@ -12,10 +12,12 @@ use super::{Error, EtherType, Field, Fragment, IpProtocol, Protocol};
 use super::{arp, ipv6, vlan};
 
 mod packet;
+mod plain;
 mod usual;
 mod verify;
 
 pub use packet::{Addresses, Family, Kind, OptionsLayout, Packet, TcpFields};
+pub use plain::PlainSegment;
 pub use verify::{verify, verify_network, verify_transport};
 
 /// What the first byte of a frame belongs to.

@@ -17,11 +17,15 @@ fn in_use(pool: &ChunkPool) -> [u32; CLASSES] {
 }
 
 fn write(queue: &mut SendQueue, pool: &mut ChunkPool, bytes: &[u8]) {
-    queue.reserve(pool, bytes.len()).unwrap().copy_from_slice(bytes);
+    queue.reserve(pool, bytes.len()).unwrap().bytes_mut(pool).copy_from_slice(bytes);
     queue.commit(pool, bytes.len());
 }
 
-fn read(queue: &mut SendQueue, pool: &ChunkPool, offset: u32, len: usize) -> (Vec<u8>, usize) {
+fn sent(queue: &SendQueue, pool: &ChunkPool) -> Cursor {
+    pool.cursor(queue.head.unwrap())
+}
+
+fn read(queue: &mut SendQueue, pool: &mut ChunkPool, offset: u32, len: usize) -> (Vec<u8>, usize) {
     let mut bytes = vec![0; len];
     let mut pieces = 0;
     let copied = queue.gather(pool, offset, &mut bytes, |dst, src| {
@@ -38,7 +42,7 @@ fn a_small_reply_takes_one_small_chunk_and_gives_it_back() {
     let mut queue = SendQueue::EMPTY;
     write(&mut queue, &mut pool, &[7; 64]);
     assert_eq!(in_use(&pool), [1, 0, 0, 0]);
-    assert_eq!(read(&mut queue, &pool, 0, 64), (vec![7; 64], 1));
+    assert_eq!(read(&mut queue, &mut pool, 0, 64), (vec![7; 64], 1));
     assert_eq!(queue.acknowledge(&mut pool, 64), 64);
     assert_eq!(in_use(&pool), [0; CLASSES]);
     assert_eq!(pool.counters()[0].high_water, 1);
@@ -97,7 +101,7 @@ fn a_writer_falls_back_to_small_chunks_when_large_ones_are_gone() {
     let bytes: Vec<u8> = (0..200).collect();
     assert_eq!(queue.push(&mut pool, &bytes), 64 + 32 + 32 + 32);
     assert_eq!(in_use(&pool), [4, 2, 1, 1]);
-    let (gathered, pieces) = read(&mut queue, &pool, 0, 160);
+    let (gathered, pieces) = read(&mut queue, &mut pool, 0, 160);
     assert_eq!((gathered.as_slice(), pieces), (&bytes[..160], 8));
     assert_eq!(queue.acknowledge(&mut pool, 1000), 160);
     assert_eq!(in_use(&pool), [0; CLASSES]);
@@ -115,7 +119,7 @@ fn a_reservation_given_up_leaves_an_empty_queue_without_chunks() {
     queue.reserve(&mut pool, 16).unwrap();
     queue.reserve(&mut pool, 33).unwrap();
     assert_eq!(queue.push(&mut pool, b"9"), 1);
-    assert_eq!(read(&mut queue, &pool, 6, 9), (b"789".to_vec(), 2));
+    assert_eq!(read(&mut queue, &mut pool, 6, 9), (b"789".to_vec(), 2));
     queue.acknowledge(&mut pool, 9);
     assert_eq!(in_use(&pool), [0; CLASSES]);
 }
@@ -126,15 +130,16 @@ fn in_order_transmission_stays_at_its_chunk_and_retransmission_does_not_move_it(
     let mut queue = SendQueue::EMPTY;
     queue.push(&mut pool, &[3; 800]);
     for offset in (0..400).step_by(8) {
-        read(&mut queue, &pool, offset, 8);
-        assert_eq!(queue.sent.base, offset, "the cursor is in the chunk that was just sent");
+        read(&mut queue, &mut pool, offset, 8);
+        assert_eq!(sent(&queue, &pool).base, offset, "the cursor is in the chunk that was just sent");
     }
-    read(&mut queue, &pool, 0, 8);
-    assert_eq!(queue.sent.base, 392);
+    read(&mut queue, &mut pool, 0, 8);
+    assert_eq!(sent(&queue, &pool).base, 392);
     queue.acknowledge(&mut pool, 396);
-    assert_eq!(queue.sent.base, 392, "its chunk still holds unacknowledged bytes");
+    assert_eq!(sent(&queue, &pool).base, 392, "its chunk still holds unacknowledged bytes");
     queue.acknowledge(&mut pool, 100);
-    assert_eq!((queue.sent.base, queue.sent.chunk), (496, queue.head));
+    let Cursor { chunk, base } = sent(&queue, &pool);
+    assert_eq!((base, chunk), (496, queue.head));
     queue.clear(&mut pool);
 }
 
@@ -164,7 +169,7 @@ fn a_cursor_that_names_a_chunk_of_another_queue_starts_over() {
     let mut other = SendQueue::EMPTY;
     queue.push(&mut pool, &[1; 24]);
     other.push(&mut pool, &[2; 24]);
-    let mut cursor = Cursor { chunk: other.head, base: queue.tail_base };
+    let mut cursor = Cursor { chunk: other.head, base: queue.tail_base(&pool, queue.tail.unwrap()) };
     let mut bytes = [0; 8];
     queue.gather_with(&pool, &mut cursor, 16, &mut bytes, <[u8]>::copy_from_slice);
     assert_eq!((bytes, cursor.chunk), ([1; 8], queue.tail));
@@ -205,8 +210,7 @@ struct Pair {
 impl Pair {
     /// Starts shortly before the stream position wraps.
     fn new(start: u32) -> Self {
-        let queue =
-            SendQueue { head_base: start, tail_base: start, front: start, end: start, ..SendQueue::EMPTY };
+        let queue = SendQueue { head_base: start, front: start, end: start, ..SendQueue::EMPTY };
         Self { queue, oracle: VecDeque::new(), next_byte: 0, sent: 0, cursor: Cursor::default() }
     }
 
@@ -225,6 +229,7 @@ impl Pair {
             Step::Reserve { len, commit } => {
                 let bytes = self.fresh(commit);
                 let Some(room) = self.queue.reserve(pool, len) else { return };
+                let room = room.bytes_mut(pool);
                 assert_eq!(room.len(), len);
                 room[..commit].copy_from_slice(&bytes);
                 self.queue.commit(pool, commit);

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::base::prefetch::prefetch;
 use crate::codec::Codec;
 use crate::shard::application::Application;
 use crate::shard::host::ConnectionId;
@@ -53,6 +54,14 @@ impl<A: Application> Sessions<A> {
         slot.generation = id.generation;
         if slot.session.replace(session).is_none() {
             self.len += 1;
+        }
+    }
+
+    /// Asks for the session's cache line.
+    #[inline]
+    pub(super) fn prefetch(&self, id: ConnectionId) {
+        if let Some(slot) = self.slots.get(id.index as usize) {
+            prefetch(slot);
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::port::{Capabilities, ChecksumOffload, Medium, Reservation, Transmit, TransmitChecksum};
 use crate::tcp::seq::SequenceNumber;
 use crate::wire::tcp::{self, Flags, Options, SackBlocks, TcpRepr, Timestamps};
-use crate::wire::{EtherType, IpProtocol, Sum};
+use crate::wire::{EtherType, IpProtocol, MacAddress, Sum};
 use crate::wire::{ethernet, ipv4};
 
 use super::{NoFrame, Route, TTL, send_tcp};
@@ -43,11 +43,31 @@ impl Head {
     }
 }
 
+/// Where a segment over IPv4 and Ethernet goes.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteV4 {
+    /// The next hop's link-layer address.
+    pub mac: MacAddress,
+    /// Our address.
+    pub local: [u8; 4],
+    /// The peer's.
+    pub remote: [u8; 4],
+}
+
 /// Ethernet, IPv4 and TCP header.
 const HEAD_LEN: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN + tcp::HEADER_LEN;
-/// Where the IPv4 and the TCP header begin.
-const IP: usize = ethernet::HEADER_LEN;
-const TCP: usize = IP + ipv4::HEADER_LEN;
+/// Where the TCP header begins.
+const TCP: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
+/// `NOP NOP TIMESTAMPS 10` (RFC 7323 appendix A).
+const TIMESTAMPS_HEAD: u32 = 0x0101_080a;
+/// Octets of the timestamps option with its padding.
+const TIMESTAMPS_LEN: usize = 12;
+/// The type field, and the first two octets of an IPv4 header without options.
+const IPV4_HEAD: u32 = (EtherType::IPV4.0 as u32) << 16 | 0x4500;
+/// No identification, not to be fragmented (RFC 6864).
+const NO_FRAGMENTS: u32 = 0x4000;
+/// Hops and protocol.
+const HOPS: u32 = (TTL as u32) << 24 | (IpProtocol::TCP.0 as u32) << 16;
 
 /// Sends a segment as [`send_tcp`] does. The usual one, IPv4 over Ethernet, is written at fixed offsets.
 ///
@@ -62,104 +82,110 @@ pub fn send_segment<T: Transmit>(
     payload_len: usize,
     fill: impl FnOnce(&mut [u8]) -> Sum,
 ) -> Result<(), NoFrame> {
-    let (Medium::Ethernet, Some(source), Some(destination)) =
+    let (Medium::Ethernet, Some(local), Some(remote)) =
         (capabilities.medium, route.local.as_v4(), route.remote.as_v4())
     else {
         let repr = head.with_sack(SackBlocks::NONE);
         return send_tcp(transmit, capabilities, route, &repr, payload_len, fill);
     };
+    let route = RouteV4 { mac: route.mac, local, remote };
+    send_v4(transmit, capabilities, &route, head, payload_len, fill)
+}
+
+/// Sends a segment over IPv4 and Ethernet.
+///
+/// # Errors
+/// [`NoFrame`]; `fill` was not called.
+#[inline(always)]
+pub fn send_v4<T: Transmit>(
+    transmit: &mut T,
+    capabilities: &Capabilities,
+    route: &RouteV4,
+    head: &Head,
+    payload_len: usize,
+    fill: impl FnOnce(&mut [u8]) -> Sum,
+) -> Result<(), NoFrame> {
     let options_len = if head.timestamps.is_some() { TIMESTAMPS_LEN } else { 0 };
     let len = HEAD_LEN + options_len + payload_len;
     let mut frame = transmit.reserve().ok_or(NoFrame)?;
     let (fixed, rest) =
         frame.get_mut(..len).and_then(|frame| frame.split_first_chunk_mut::<HEAD_LEN>()).ok_or(NoFrame)?;
     let (options, payload) = rest.split_at_mut(options_len);
-    fixed[..6].copy_from_slice(&route.mac.0);
-    fixed[6..12].copy_from_slice(&capabilities.mac.0);
     let segment_len = (len - TCP) as u16;
-    write_ipv4(fixed, source, destination, segment_len);
-    let ports = u32::from(head.local_port) << 16 | u32::from(head.remote_port);
-    let data_offset = ((tcp::HEADER_LEN + options_len) as u32) << 26;
-    let control = data_offset | u32::from(head.flags.bits()) << 16 | u32::from(head.window);
-    let mut words = Words::new(&mut fixed[TCP..TCP + 16]);
-    words.put(ports);
-    words.put(head.seq.0);
-    words.put(head.ack.0);
-    words.put(control);
-    let mut sum = words.sum;
-    if let Some(Timestamps { value, echo }) = head.timestamps {
-        let mut words = Words::new(options);
-        words.put(TIMESTAMPS_HEAD);
-        words.put(value);
-        words.put(echo);
-        sum += words.sum;
+    let addresses = write_network(fixed, capabilities, route, segment_len);
+    let mut sum = write_fixed(fixed, head, options_len);
+    if let (Some(Timestamps { value, echo }), Some(options)) = (head.timestamps, options.first_chunk_mut()) {
+        sum += write_timestamps(options, value, echo);
     }
-    let pseudo = Sum::pseudo_v4(source, destination, IpProtocol::TCP.0, segment_len);
     let (field, checksum) = match capabilities.transmit_checksum {
         ChecksumOffload::Software => {
-            let sum = pseudo.add_u32(fold(sum)).add(fill(payload));
+            let pseudo = u64::from(IpProtocol::TCP.0) + u64::from(segment_len) + addresses;
+            let sum = Sum::ZERO.add_u32(fold(sum + pseudo)).add(fill(payload));
             (sum.finish(), TransmitChecksum::Complete)
         }
         ChecksumOffload::Device => {
             fill(payload);
             let offset = tcp::CHECKSUM_OFFSET as u16;
+            let pseudo = Sum::pseudo_v4(route.local, route.remote, IpProtocol::TCP.0, segment_len);
             (pseudo.partial(), TransmitChecksum::Partial { start: TCP as u16, offset })
         }
     };
     // Checksum, and no urgent pointer.
-    fixed[TCP + 16..].copy_from_slice(&(u32::from(field) << 16).to_be_bytes());
+    put(fixed, TCP + 16, u32::from(field) << 16);
     frame.commit(len, checksum);
     Ok(())
 }
 
-/// Writes big-endian words one after the other and sums them as numbers: to read them back in order to sum them would
-/// wait for the stores.
-struct Words<'a> {
-    rest: core::slice::ChunksExactMut<'a, u8>,
-    sum: u64,
+/// Writes a big-endian word and returns it to be summed as a number: to read it back would wait for the store.
+#[inline(always)]
+fn put<const N: usize>(bytes: &mut [u8; N], at: usize, word: u32) -> u64 {
+    bytes[at..at + 4].copy_from_slice(&word.to_be_bytes());
+    u64::from(word)
 }
 
-impl<'a> Words<'a> {
-    #[inline]
-    fn new(bytes: &'a mut [u8]) -> Self {
-        Self { rest: bytes.chunks_exact_mut(4), sum: 0 }
-    }
+/// Link and IP header: not to be fragmented, no identification (RFC 6864). Returns the sum of the addresses.
+#[inline(always)]
+fn write_network(
+    fixed: &mut [u8; HEAD_LEN],
+    capabilities: &Capabilities,
+    route: &RouteV4,
+    segment_len: u16,
+) -> u64 {
+    fixed[..6].copy_from_slice(&route.mac.0);
+    fixed[6..12].copy_from_slice(&capabilities.mac.0);
+    put(fixed, 12, IPV4_HEAD);
+    let lengths = u32::from(segment_len + ipv4::HEADER_LEN as u16) << 16;
+    put(fixed, 16, lengths);
+    put(fixed, 20, NO_FRAGMENTS << 16 | HOPS >> 16);
+    let addresses =
+        put(fixed, 26, u32::from_be_bytes(route.local)) + put(fixed, 30, u32::from_be_bytes(route.remote));
+    // All of it is words of 16 bits: where each stands does not matter.
+    let constant = u64::from(IPV4_HEAD & 0xffff) + u64::from(NO_FRAGMENTS) + u64::from(HOPS);
+    let checksum = Sum::ZERO.add_u32(fold(constant + u64::from(lengths) + addresses)).finish();
+    fixed[24..26].copy_from_slice(&checksum.to_be_bytes());
+    addresses
+}
 
-    #[inline]
-    fn put(&mut self, word: u32) {
-        self.sum += u64::from(word);
-        if let Some(place) = self.rest.next() {
-            place.copy_from_slice(&word.to_be_bytes());
-        }
-    }
+/// The TCP header but for its checksum; returns its sum.
+#[inline(always)]
+fn write_fixed(fixed: &mut [u8; HEAD_LEN], head: &Head, options_len: usize) -> u64 {
+    let ports = u32::from(head.local_port) << 16 | u32::from(head.remote_port);
+    let data_offset = ((tcp::HEADER_LEN + options_len) as u32) << 26;
+    let control = data_offset | u32::from(head.flags.bits()) << 16 | u32::from(head.window);
+    put(fixed, TCP, ports)
+        + put(fixed, TCP + 4, head.seq.0)
+        + put(fixed, TCP + 8, head.ack.0)
+        + put(fixed, TCP + 12, control)
+}
+
+#[inline(always)]
+fn write_timestamps(options: &mut [u8; TIMESTAMPS_LEN], value: u32, echo: u32) -> u64 {
+    put(options, 0, TIMESTAMPS_HEAD) + put(options, 4, value) + put(options, 8, echo)
 }
 
 /// A sum of fewer than 2^31 words as one word with the same ones' complement sum.
-#[inline]
+#[inline(always)]
 const fn fold(sum: u64) -> u32 {
     let once = (sum & 0xffff_ffff) + (sum >> 32);
     (once + (once >> 32)) as u32
-}
-
-/// `NOP NOP TIMESTAMPS 10` (RFC 7323 appendix A).
-const TIMESTAMPS_HEAD: u32 = 0x0101_080a;
-/// Octets of the timestamps option with its padding.
-const TIMESTAMPS_LEN: usize = 12;
-
-/// The type field and an IPv4 header as [`Ipv4Repr`] writes it: no options, not to be fragmented, no identification.
-#[inline]
-fn write_ipv4(fixed: &mut [u8; HEAD_LEN], source: [u8; 4], destination: [u8; 4], segment_len: u16) {
-    let lengths = 0x4500_0000 | u32::from(segment_len + ipv4::HEADER_LEN as u16);
-    let no_fragments = 0x4000;
-    let hops = u32::from(TTL) << 24 | u32::from(IpProtocol::TCP.0) << 16;
-    let sum = u64::from(lengths) + no_fragments + u64::from(hops);
-    let addresses = Sum::ZERO.add_u32(u32::from_be_bytes(source)).add_u32(u32::from_be_bytes(destination));
-    let checksum = addresses.add_u32(fold(sum)).finish();
-    fixed[12..14].copy_from_slice(&EtherType::IPV4.0.to_be_bytes());
-    let mut words = Words::new(&mut fixed[IP..IP + 12]);
-    words.put(lengths);
-    words.put(no_fragments as u32);
-    words.put(hops | u32::from(checksum));
-    fixed[IP + 12..IP + 16].copy_from_slice(&source);
-    fixed[IP + 16..TCP].copy_from_slice(&destination);
 }

@@ -1,0 +1,129 @@
+//! Header prediction: the segment that a quiet connection expects next, taken in without the questions that
+//! [`super::input`] asks of any other.
+//!
+//! Whatever is not as predicted is left untouched for the general path, which decides the same about a predicted
+//! segment; only the work differs.
+
+use crate::base::time::Instant;
+use crate::wire::parse::PlainSegment;
+
+use super::config::TcpConfig;
+use super::congestion::{self, Limited};
+use super::connection::{Connection, Warm, seconds};
+use super::seq::SequenceNumber;
+use super::state::{Flag, Flags, Sides};
+use super::tick::Tick;
+
+/// Flags that a quiet connection has as in [`PREDICTABLE`].
+const LOOKED_AT: Flags = Flags::of(&[
+    Flag::Known,
+    Flag::Timestamps,
+    Flag::Closed,
+    Flag::Paused,
+    Flag::SendFull,
+    Flag::Doomed,
+    Flag::Unshown,
+    Flag::EndUntold,
+    Flag::FinAhead,
+    Flag::Probe,
+    Flag::Recovering,
+]);
+const PREDICTABLE: Flags = Flags::of(&[Flag::Known, Flag::Timestamps]);
+
+impl Connection {
+    /// ESTABLISHED, nothing lost, nothing waiting, nothing asked for: what the in-order path may take for granted.
+    #[inline(always)]
+    pub fn is_quiet(&self) -> bool {
+        let troubles = self.dup_acks | self.backoff | self.probes;
+        self.flags.matches(LOOKED_AT, PREDICTABLE)
+            && self.sides == Sides::OPEN
+            && troubles == 0
+            && self.receive.is_none()
+    }
+}
+
+/// Takes in the acknowledgment, window and timestamps of a segment with `len` octets of text, if it is the predicted
+/// one, and says how many queued octets it acknowledges. `None`: not predicted, nothing was touched.
+///
+/// The connection [is quiet](Connection::is_quiet).
+#[inline(always)]
+pub fn take_predicted(
+    connection: &mut Connection,
+    warm: &mut Warm,
+    config: &TcpConfig,
+    now: Instant,
+    segment: &PlainSegment,
+    len: u32,
+) -> Option<u32> {
+    let (seq, ack) = (SequenceNumber(segment.seq()), SequenceNumber(segment.ack()));
+    let timestamps = segment.timestamps();
+    let acked = ack.since(connection.snd_una);
+    let flight = connection.flight();
+    let window = u32::from(segment.window()) << connection.scales.send();
+    let is_older = (timestamps.value.wrapping_sub(connection.ts_recent) as i32) < 0;
+    let is_predicted = seq == connection.rcv_nxt
+        && len <= connection.rcv_adv.since(connection.rcv_nxt)
+        && acked <= flight
+        // With neither it may be a duplicate ACK.
+        && acked + len > 0
+        && !is_older
+        && window > 0
+        && connection.snd_wnd > 0
+        // Else the persist timer runs.
+        && (flight > 0 || !connection.retransmit_at.is_set());
+    if !is_predicted {
+        return None;
+    }
+    if seq == connection.last_ack_sent {
+        // RFC 7323 section 4.3 (2): only a segment that spans the last ACK sent moves TS.Recent.
+        connection.ts_recent = timestamps.value;
+        connection.ts_recent_at = seconds(now);
+    }
+    if window > connection.snd_wnd {
+        warm.snd_wnd_max = warm.snd_wnd_max.max(window);
+        connection.snd_wnd = window;
+        connection.snd_wl1 = seq;
+    } else if acked > 0 || seq != connection.snd_wl1 {
+        // RFC 9293 section 3.10.7.4, fifth step.
+        connection.snd_wnd = window;
+        connection.snd_wl1 = seq;
+    }
+    if acked > 0 {
+        take_ack(connection, warm, config, now, Progress { ack, acked, flight });
+    }
+    Some(acked)
+}
+
+/// An acknowledgment that moves `snd_una`.
+struct Progress {
+    ack: SequenceNumber,
+    acked: u32,
+    flight: u32,
+}
+
+#[inline(always)]
+fn take_ack(
+    connection: &mut Connection,
+    warm: &mut Warm,
+    config: &TcpConfig,
+    now: Instant,
+    progress: Progress,
+) {
+    let Progress { ack, acked, flight } = progress;
+    if connection.flags.has(Flag::Timing) && !ack.is_before(connection.rtt_seq) {
+        connection.flags.take(Flag::Timing);
+        connection.round_trip.sample((now.as_micros() as u32).wrapping_sub(connection.rtt_sent_us));
+        connection.rto_us = connection.round_trip.rto_us(config);
+    }
+    connection.snd_una = ack;
+    // Half a window and less never makes it grow: the warm block stays cold.
+    if u64::from(flight) * 2 + u64::from(connection.mss) > u64::from(connection.cwnd) {
+        let limited = Limited::of(flight, connection.cwnd, warm.ssthresh, connection.mss);
+        congestion::on_ack(connection, warm, acked, limited);
+    }
+    if acked == flight {
+        connection.retransmit_at = Tick::NONE;
+    } else {
+        connection.start_retransmit_timer(now, config);
+    }
+}

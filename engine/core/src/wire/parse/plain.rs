@@ -1,0 +1,219 @@
+//! The plain segment: IPv4 without options, not a fragment, TCP with ACK and at most PSH, and timestamps as its only
+//! option. Nearly every segment of an open connection is one, and all its fields lie at fixed places.
+
+use zerocopy::byteorder::network_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::Medium;
+use crate::wire::tcp::{Flags, Timestamps};
+use crate::wire::{EtherType, IpProtocol, Sum, ethernet, ipv4};
+
+/// The headers of a plain segment as they lie on the wire.
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct PlainSegment {
+    version_class: U16,
+    total_length: U16,
+    identification: U16,
+    flags_offset: U16,
+    ttl: u8,
+    protocol: u8,
+    header_checksum: U16,
+    source: U32,
+    destination: U32,
+    ports: U32,
+    sequence: U32,
+    acknowledgment: U32,
+    offset_flags: U16,
+    window: U16,
+    checksum: U16,
+    urgent: U16,
+    option_head: U32,
+    value: U32,
+    echo: U32,
+}
+
+/// Bytes of all the headers.
+const HEADERS_LEN: usize = size_of::<PlainSegment>();
+const _: () = assert!(HEADERS_LEN == 52);
+/// Version 4, five words; the traffic class is free.
+const VERSION: u16 = 0x4500;
+/// All of the fragment field but the reserved bit and "don't fragment".
+const FRAGMENT: u16 = 0x3fff;
+/// Eight words of header, and ACK.
+const OFFSET_ACK: u16 = 0x8000 | Flags::ACK.bits() as u16;
+/// `NOP NOP TIMESTAMPS 10` (RFC 7323 appendix A).
+const TIMESTAMPS_HEAD: u32 = 0x0101_080a;
+
+impl PlainSegment {
+    /// The headers and the whole IP packet of `frame`, if it is a plain segment that was not sent to a group.
+    #[inline(always)]
+    pub fn of(frame: &[u8], medium: Medium) -> Option<(&Self, &[u8])> {
+        let packet = match medium {
+            Medium::Ethernet => {
+                let (link, packet) = frame.split_first_chunk::<{ ethernet::HEADER_LEN }>()?;
+                let [first, _, _, _, _, _, _, _, _, _, _, _, ether_type @ ..] = *link;
+                if u16::from_be_bytes(ether_type) != EtherType::IPV4.0 || first & 1 != 0 {
+                    return None;
+                }
+                packet
+            }
+            Medium::Ip => frame,
+        };
+        let (headers, _) = Self::ref_from_prefix(packet).ok()?;
+        let differences = (headers.version_class.get() ^ VERSION) & 0xff00
+            | headers.flags_offset.get() & FRAGMENT
+            | (headers.offset_flags.get() ^ OFFSET_ACK) & !(Flags::PSH.bits() as u16)
+            | u16::from(headers.protocol ^ IpProtocol::TCP.0);
+        let len = usize::from(headers.total_length.get());
+        if differences != 0 || headers.option_head.get() != TIMESTAMPS_HEAD || len < HEADERS_LEN {
+            return None;
+        }
+        Some((headers, packet.get(..len)?))
+    }
+
+    /// The same of a frame that [`PlainSegment::of`] has looked at already.
+    #[inline(always)]
+    pub fn again(frame: &[u8], medium: Medium) -> Option<(&Self, &[u8])> {
+        let packet = match medium {
+            Medium::Ethernet => frame.get(ethernet::HEADER_LEN..)?,
+            Medium::Ip => frame,
+        };
+        let (headers, _) = Self::ref_from_prefix(packet).ok()?;
+        Some((headers, packet.get(..usize::from(headers.total_length.get()))?))
+    }
+
+    /// The tuple as the connection tables hold it: local address, remote address, local and remote port.
+    #[inline(always)]
+    pub fn words(&self) -> [u32; 3] {
+        [self.destination.get(), self.source.get(), self.ports.get().rotate_left(16)]
+    }
+
+    /// SEG.SEQ.
+    #[inline(always)]
+    pub fn seq(&self) -> u32 {
+        self.sequence.get()
+    }
+
+    /// SEG.ACK.
+    #[inline(always)]
+    pub fn ack(&self) -> u32 {
+        self.acknowledgment.get()
+    }
+
+    /// SEG.WND, not scaled.
+    #[inline(always)]
+    pub fn window(&self) -> u16 {
+        self.window.get()
+    }
+
+    /// The timestamps option.
+    #[inline(always)]
+    pub fn timestamps(&self) -> Timestamps {
+        Timestamps { value: self.value.get(), echo: self.echo.get() }
+    }
+
+    /// The payload, out of the packet that these headers begin.
+    #[inline(always)]
+    pub fn payload(packet: &[u8]) -> &[u8] {
+        packet.get(HEADERS_LEN..).unwrap_or_default()
+    }
+
+    /// Whether both checksums of the packet are right.
+    #[inline(always)]
+    pub fn is_intact(packet: &[u8]) -> bool {
+        let Some((header, segment)) = packet.split_first_chunk::<{ ipv4::HEADER_LEN }>() else {
+            return false;
+        };
+        let [_, _, _, _, _, _, _, _, _, protocol, _, _, addresses @ ..] = *header;
+        let pseudo = Sum::of_word(addresses).add_word(u16::from(protocol)).add_word(segment.len() as u16);
+        Sum::of_ipv4_header(header).is_valid() && Sum::of(segment).add(pseudo).is_valid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ipv4::{Fragmentation, Ipv4Repr};
+    use crate::wire::parse::{classify, verify};
+    use crate::wire::tcp::{Options, TcpRepr, seal};
+    use crate::wire::{MacAddress, ethernet::EthernetRepr};
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// A frame with a plain segment and `padding` bytes behind it.
+    fn plain(payload: &[u8], push: bool, padding: usize) -> Vec<u8> {
+        let (source, destination) = ([198, 18, 0, 2], [198, 18, 0, 1]);
+        let flags = if push { Flags::ACK | Flags::PSH } else { Flags::ACK };
+        let options = Options { timestamps: Some(Timestamps { value: 7, echo: 9 }), ..Options::NONE };
+        let repr = TcpRepr {
+            source_port: 1000,
+            destination_port: 7,
+            seq: 1,
+            ack: 2,
+            flags,
+            window: 3,
+            urgent: 0,
+            options,
+        };
+        let segment_len = repr.header_len() + payload.len();
+        let mut frame = vec![0; 34 + segment_len + padding];
+        let link = EthernetRepr {
+            destination: MacAddress([2, 0, 0, 0, 0, 1]),
+            source: MacAddress([2, 0, 0, 0, 0, 2]),
+            ether_type: EtherType::IPV4,
+        };
+        link.emit(&mut frame).unwrap();
+        Ipv4Repr {
+            source: source.into(),
+            destination: destination.into(),
+            protocol: IpProtocol::TCP,
+            payload_len: segment_len as u16,
+            traffic_class: 0,
+            ttl: 64,
+            identification: 0,
+            fragmentation: Fragmentation::Forbidden,
+        }
+        .emit(&mut frame[14..])
+        .unwrap();
+        let segment = &mut frame[34..34 + segment_len];
+        let header_len = repr.emit(segment).unwrap();
+        segment[header_len..].copy_from_slice(payload);
+        seal(segment, Sum::pseudo_v4(source, destination, 6, segment_len as u16));
+        frame
+    }
+
+    proptest! {
+        /// Whatever a peer makes of a plain segment: what is still taken for one is what the general parser reads.
+        #[test]
+        fn a_plain_segment_is_what_the_general_parser_sees(
+            payload in prop::collection::vec(any::<u8>(), 0..200),
+            push: bool,
+            padding in 0_usize..20,
+            cut in 0_usize..40,
+            edits in prop::collection::vec((0_usize..90, any::<u8>()), 0..3),
+        ) {
+            let mut frame = plain(&payload, push, padding);
+            if edits.is_empty() && cut < padding {
+                prop_assert!(PlainSegment::of(&frame, Medium::Ethernet).is_some());
+            }
+            for (at, value) in edits {
+                let at = at % frame.len();
+                frame[at] = value;
+            }
+            frame.truncate(frame.len() - cut.min(frame.len()));
+            let Some((headers, packet)) = PlainSegment::of(&frame, Medium::Ethernet) else { return Ok(()) };
+            let general = classify(&frame, Medium::Ethernet).unwrap();
+            let super::super::Kind::Tcp(fields) = general.kind else { panic!("not TCP: {general:?}") };
+            prop_assert_eq!(general.words_v4(&frame), Some(headers.words()));
+            prop_assert_eq!((fields.seq, fields.ack, fields.window), (headers.seq(), headers.ack(), headers.window()));
+            prop_assert_eq!(fields.options, super::super::OptionsLayout::Timestamps(headers.timestamps()));
+            prop_assert!(fields.flags.without(Flags::PSH) == Flags::ACK);
+            prop_assert_eq!(general.payload(&frame), PlainSegment::payload(packet));
+            prop_assert_eq!(verify(&frame, &general).is_ok(), PlainSegment::is_intact(packet));
+            let (again, same) = PlainSegment::again(&frame, Medium::Ethernet).unwrap();
+            prop_assert_eq!((again.words(), same), (headers.words(), packet));
+        }
+    }
+}
