@@ -141,13 +141,18 @@ impl ChunkPool {
         &mut self.classes[chunk.class()].bytes[start..start + len]
     }
 
+    #[inline]
     fn piece_start(&self, chunk: Handle, from: usize, len: usize) -> usize {
         debug_assert!(from + len <= self.capacity(chunk), "piece reaches beyond its chunk");
         chunk.index() * self.capacity(chunk) + from
     }
 
     /// The smallest class whose chunks hold `len` bytes, or the last.
+    #[inline]
     fn fitting(&self, len: usize) -> usize {
+        if len <= self.sizes[0] as usize {
+            return 0;
+        }
         self.sizes.iter().position(|&size| size as usize >= len).unwrap_or(CLASSES - 1)
     }
 
@@ -225,12 +230,14 @@ impl Class {
         })
     }
 
+    #[inline]
     fn take(&mut self, base: u32) -> Option<u32> {
         let index = self.free.take(|index| self.headers[index].next)?;
         self.headers[index as usize].base = base;
         Some(index)
     }
 
+    #[inline]
     fn give(&mut self, index: usize) {
         self.headers[index].next = self.free.give(index);
     }

@@ -120,25 +120,30 @@ pub(super) fn check(classes: &[SizeClass; CLASSES], memory_max: u64) -> Result<(
 pub(super) struct Handle(NonZeroU32);
 
 impl Handle {
+    #[inline]
     pub(super) fn new(class: usize, index: u32) -> Self {
         debug_assert!(class < CLASSES && index < COUNT_MAX);
         let low = NonZeroU32::MIN.saturating_add(index);
         Self(low | ((class as u32) << CLASS_SHIFT))
     }
 
+    #[inline]
     pub(super) fn class(self) -> usize {
         (self.0.get() >> CLASS_SHIFT) as usize & (CLASSES - 1)
     }
 
+    #[inline]
     pub(super) fn index(self) -> usize {
         (self.0.get() & INDEX_MASK) as usize - 1
     }
 
+    #[inline]
     pub(super) fn to_raw(handle: Option<Self>) -> u32 {
         handle.map_or(0, |handle| handle.0.get())
     }
 
     /// `raw` is what `to_raw` gave.
+    #[inline]
     pub(super) fn from_raw(raw: u32) -> Option<Self> {
         NonZeroU32::new(raw).map(Self)
     }
@@ -169,6 +174,7 @@ impl FreeList {
     }
 
     /// Takes a buffer; `link_of` reads what `give` told the owner to store with that index.
+    #[inline]
     pub(super) fn take(&mut self, link_of: impl FnOnce(usize) -> u32) -> Option<u32> {
         let index = if let Some(index) = self.head.checked_sub(1) {
             self.head = link_of(index as usize);
@@ -185,6 +191,7 @@ impl FreeList {
     }
 
     /// Gives a buffer back; the owner stores the returned link with `index`.
+    #[inline]
     pub(super) fn give(&mut self, index: usize) -> u32 {
         debug_assert!(self.in_use > 0, "more buffers given back than taken");
         self.in_use -= 1;

@@ -83,13 +83,26 @@ impl SendQueue {
             pool.refuse_oversize();
             return None;
         }
-        let (chunk, from) = match self.tail {
-            Some(tail) if self.room(pool, tail) >= len => {
-                (tail, self.end.wrapping_sub(self.tail_base(pool, tail)))
-            }
-            Some(_) | None => (self.extend(pool, len, len)?, 0),
+        let Some(tail) = self.tail else {
+            let chunk = pool.allocate(len, len, self.end)?;
+            (self.head, self.tail, self.head_base) = (Some(chunk), Some(chunk), self.end);
+            return Some(Room { chunk, from: 0, len: len as u32 });
+        };
+        let (chunk, from) = if self.room(pool, tail) >= len {
+            (tail, self.end.wrapping_sub(self.tail_base(pool, tail)))
+        } else {
+            (self.extend(pool, len, len)?, 0)
         };
         Some(Room { chunk, from, len: len as u32 })
+    }
+
+    /// Appends the first `len` bytes of `room`, which the last [`reserve`](Self::reserve) gave; with zero it is given up.
+    #[inline]
+    pub fn commit_room(&mut self, pool: &mut ChunkPool, room: Room, len: usize) {
+        self.end = self.end.wrapping_add(room.len.min(len as u32));
+        if self.is_empty() {
+            self.clear(pool);
+        }
     }
 
     /// Appends the first `len` bytes of the last reservation; with zero it is given up.
@@ -129,7 +142,13 @@ impl SendQueue {
     pub fn acknowledge(&mut self, pool: &mut ChunkPool, len: usize) -> usize {
         let len = len.min(self.len());
         self.front = self.front.wrapping_add(len as u32);
-        if self.is_empty() {
+        if self.head == self.tail {
+            if let (true, Some(chunk)) = (self.is_empty(), self.head) {
+                pool.release(chunk);
+                (self.head, self.tail) = (None, None);
+                self.head_base = self.end;
+            }
+        } else if self.is_empty() {
             self.clear(pool);
         } else {
             self.release_before_front(pool);

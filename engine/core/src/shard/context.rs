@@ -66,14 +66,18 @@ impl<'a, H: Host, C: Codec> Context<'a, H, C> {
     ///
     /// # Errors
     /// [`SendError`]; nothing of it is sent, or the connection is aborted.
+    #[inline]
     pub fn send(&mut self, item: &C::Item<'_>) -> Result<(), SendError<C::Error>> {
-        let len = self.codec.encoded_len(item).map_err(SendError::Codec)?;
+        let codec = self.codec;
+        let len = codec.encoded_len(item).map_err(SendError::Codec)?;
         if len > self.host.piece_max() {
             return self.send_in_pieces(item, len).map_err(SendError::Write);
         }
-        let out = self.host.reserve(self.id, len).map_err(SendError::Write)?;
-        self.codec.encode(item, &mut out[..len]);
-        self.host.commit(self.id, len);
+        let encode = |out: &mut [u8]| {
+            codec.encode(item, out);
+            len
+        };
+        self.host.append(self.id, len, encode).map_err(SendError::Write)?;
         Ok(())
     }
 
@@ -84,17 +88,17 @@ impl<'a, H: Host, C: Codec> Context<'a, H, C> {
         self.codec.encode(item, &mut whole);
         let piece_max = self.host.piece_max();
         for (index, piece) in whole.chunks(piece_max).enumerate() {
-            match self.host.reserve(self.id, piece.len()) {
-                Ok(out) => out[..piece.len()].copy_from_slice(piece),
-                Err(error) => {
-                    if index > 0 {
-                        // Half an item is out: nothing sensible can follow it.
-                        self.host.abort(self.id);
-                    }
-                    return Err(error);
+            let copy = |out: &mut [u8]| {
+                out.copy_from_slice(piece);
+                piece.len()
+            };
+            if let Err(error) = self.host.append(self.id, piece.len(), copy) {
+                if index > 0 {
+                    // Half an item is out: nothing sensible can follow it.
+                    self.host.abort(self.id);
                 }
+                return Err(error);
             }
-            self.host.commit(self.id, piece.len());
         }
         Ok(())
     }
@@ -116,10 +120,7 @@ impl<'a, H: Host, C: Codec> Context<'a, H, C> {
         max: usize,
         write: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<usize, WriteError> {
-        let out = self.host.reserve(self.id, max)?;
-        let len = write(&mut out[..max]).min(max);
-        self.host.commit(self.id, len);
-        Ok(len)
+        self.host.append(self.id, max, write)
     }
 
     /// Bytes until the send buffer counts as full.

@@ -64,12 +64,7 @@ impl<H: Host, A: Application> Events<H> for Driver<A> {
             Framing::Broken => return bytes.len(),
         }
         let mut at = 0;
-        while at < bytes.len() {
-            match host.reading(id) {
-                Reading::Open => {}
-                Reading::Paused => return at,
-                Reading::Closed => return bytes.len(),
-            }
+        loop {
             let decoded = self.codec.decode(&mut session.progress, &bytes[at..]);
             let mut cx = Context::new(host, &self.codec, id);
             match decoded {
@@ -85,8 +80,15 @@ impl<H: Host, A: Application> Events<H> for Driver<A> {
                     return bytes.len();
                 }
             }
+            if at >= bytes.len() {
+                return at;
+            }
+            match host.reading(id) {
+                Reading::Open => {}
+                Reading::Paused => return at,
+                Reading::Closed => return bytes.len(),
+            }
         }
-        at
     }
 
     fn end_of_stream(&mut self, host: &mut H, id: ConnectionId, unread: &[u8]) {

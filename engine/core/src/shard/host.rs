@@ -151,6 +151,26 @@ pub trait Host {
     /// Queues the first `len` bytes of the last [`Host::reserve`] for this connection.
     fn commit(&mut self, id: ConnectionId, len: usize);
 
+    /// Lets `fill` write up to `max` bytes in one piece at the end of what is queued to be sent, and queues as many as
+    /// it says: [`Host::reserve`] and [`Host::commit`] in one.
+    ///
+    /// # Errors
+    /// [`WriteError`]; `fill` was not called.
+    #[inline]
+    fn append(
+        &mut self,
+        id: ConnectionId,
+        max: usize,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<usize, WriteError>
+    where
+        Self: Sized,
+    {
+        let len = fill(&mut self.reserve(id, max)?[..max]).min(max);
+        self.commit(id, len);
+        Ok(len)
+    }
+
     /// Queues as many of `bytes` as there is room for, and says how many.
     ///
     /// # Errors

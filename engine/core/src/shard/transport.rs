@@ -22,7 +22,8 @@ pub trait Events<H: Host> {
     /// A connection is open.
     fn opened(&mut self, host: &mut H, id: ConnectionId, origin: Origin);
 
-    /// `bytes` are all bytes in order that were not consumed yet. Returns how many were consumed; the
+    /// `bytes`, at least one, are all bytes in order that were not consumed yet; reading is open
+    /// ([`Host::reading`]). Returns how many were consumed; the
     /// transport keeps the rest and shows it again together with what follows.
     fn received(&mut self, host: &mut H, id: ConnectionId, bytes: &[u8]) -> usize;
 

@@ -81,6 +81,31 @@ impl Host for Stack {
     }
 
     #[inline]
+    fn append(
+        &mut self,
+        id: ConnectionId,
+        max: usize,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<usize, WriteError> {
+        let Some(connection) = self.connections.get_mut(id) else { return Err(WriteError::NotOpen) };
+        if connection.sides.send() != SendSide::Open || connection.flags.has(Flag::Doomed) {
+            return Err(WriteError::NotOpen);
+        }
+        let Some(room) = connection.send.reserve(&mut self.chunks, max) else {
+            return Err(self.no_space(id.index, max));
+        };
+        let len = fill(room.bytes_mut(&mut self.chunks)).min(max);
+        connection.send.commit_room(&mut self.chunks, room, len);
+        if connection.send.len() >= self.config.tcp.send_buffer as usize {
+            connection.flags.set(Flag::SendFull);
+        }
+        if !connection.flags.has(Flag::Pending) {
+            self.pend(id.index);
+        }
+        Ok(len)
+    }
+
+    #[inline]
     fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Result<usize, WriteError> {
         self.writable(id)?;
         let connection = self.connections.at_mut(id.index);

@@ -143,7 +143,11 @@ impl Transport for FakeTransport {
                 Input::Bytes(id, bytes) => {
                     let mut unread = core::mem::take(&mut host.get(id).unread);
                     unread.extend_from_slice(bytes);
-                    let consumed = events.received(host, id, &unread);
+                    let consumed = match host.reading(id) {
+                        Reading::Open => events.received(host, id, &unread),
+                        Reading::Paused => 0,
+                        Reading::Closed => unread.len(),
+                    };
                     unread.drain(..consumed);
                     host.get(id).unread = unread;
                 }
