@@ -19,10 +19,26 @@ pub struct Frames {
     spans: Vec<Span>,
     /// Frames that were read.
     read: usize,
-    /// Frames that a reader sees.
-    visible: usize,
+    /// Frames behind the last that a reader sees.
+    hidden: usize,
     /// Where the next frame begins.
     end: usize,
+}
+
+/// The end of a row, while its room is being written.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    spans: &'a mut Vec<Span>,
+    end: &'a mut usize,
+}
+
+impl Row<'_> {
+    /// The first `len` bytes of the room are a frame.
+    #[inline(always)]
+    pub(super) fn commit(self, len: usize) {
+        self.spans.push(Span { start: *self.end as u32, len: len as u32 });
+        *self.end += (len + ALIGNMENT - 1) & !(ALIGNMENT - 1);
+    }
 }
 
 impl Frames {
@@ -30,7 +46,7 @@ impl Frames {
     pub fn new(frames_max: usize) -> Self {
         let bytes = vec![0; frames_max * FRAME_MAX.next_multiple_of(ALIGNMENT) + ALIGNMENT];
         let end = bytes.as_ptr().align_offset(ALIGNMENT);
-        Self { bytes, spans: Vec::with_capacity(frames_max), read: 0, visible: 0, end }
+        Self { bytes, spans: Vec::with_capacity(frames_max), read: 0, hidden: 0, end }
     }
 
     /// A row that holds a copy of each of `frames`, all of them hidden.
@@ -46,14 +62,14 @@ impl Frames {
             row.bytes[end..end + frame.len()].copy_from_slice(frame);
             row.commit(frame.len());
         }
-        row.visible = 0;
+        row.hidden = row.spans.len();
         row
     }
 
     /// Frames that can be read now.
     #[inline]
     pub fn len(&self) -> usize {
-        self.visible - self.read
+        self.spans.len() - self.hidden - self.read
     }
 
     /// Whether no frame can be read now.
@@ -63,7 +79,7 @@ impl Frames {
     }
 
     /// The frame `index` behind the front; empty beyond the end.
-    #[inline]
+    #[inline(always)]
     pub fn frame(&self, index: usize) -> &[u8] {
         let Some(span) = self.spans.get(self.read + index) else { return &[] };
         &self.bytes[span.start as usize..][..span.len as usize]
@@ -84,15 +100,15 @@ impl Frames {
     /// Shows `count` hidden frames.
     #[inline]
     pub fn show(&mut self, count: usize) {
-        self.visible += count;
-        debug_assert!(self.visible <= self.spans.len());
+        debug_assert!(count <= self.hidden);
+        self.hidden -= count;
     }
 
     /// Drops all frames.
     #[inline]
     pub fn clear(&mut self) {
         self.spans.clear();
-        (self.read, self.visible) = (0, 0);
+        (self.read, self.hidden) = (0, 0);
         self.end = self.bytes.as_ptr().align_offset(ALIGNMENT);
     }
 
@@ -105,17 +121,19 @@ impl Frames {
         self.bytes.get_mut(self.end..self.end + FRAME_MAX)
     }
 
-    /// The same room, to be read.
-    #[inline]
-    pub fn peek_room(&self) -> &[u8] {
-        self.bytes.get(self.end..self.end + FRAME_MAX).unwrap_or_default()
+    /// The same, with what is needed to make it a frame.
+    #[inline(always)]
+    pub(super) fn reserve_room(&mut self) -> Option<(&mut [u8], Row<'_>)> {
+        if self.spans.len() == self.spans.capacity() {
+            return None;
+        }
+        let room = self.bytes.get_mut(self.end..self.end + FRAME_MAX)?;
+        Some((room, Row { spans: &mut self.spans, end: &mut self.end }))
     }
 
     /// The first `len` bytes of [`Frames::room`] are a frame.
     #[inline]
     pub fn commit(&mut self, len: usize) {
-        self.spans.push(Span { start: self.end as u32, len: len as u32 });
-        self.visible += 1;
-        self.end += len.next_multiple_of(ALIGNMENT);
+        Row { spans: &mut self.spans, end: &mut self.end }.commit(len);
     }
 }

@@ -8,6 +8,7 @@ use bywash_core::port::{
 };
 use bywash_core::wire::MacAddress;
 
+use super::frames::Row;
 use super::{Frames, MTU, Wires};
 
 /// A port that neither verifies nor computes checksums: the engine does both.
@@ -67,17 +68,17 @@ pub struct MemoryBurst<'a> {
 }
 
 impl Burst for MemoryBurst<'_> {
-    #[inline]
+    #[inline(always)]
     fn len(&self) -> usize {
         self.count
     }
 
-    #[inline]
+    #[inline(always)]
     fn frame(&self, index: usize) -> &[u8] {
-        if index < self.count { self.frames.frame(index) } else { &[] }
+        self.frames.frame(index)
     }
 
-    #[inline]
+    #[inline(always)]
     fn checksum(&self, _index: usize) -> ReceivedChecksum {
         ReceivedChecksum::Unverified
     }
@@ -93,38 +94,39 @@ impl Drop for MemoryBurst<'_> {
 impl Transmit for Frames {
     type Reservation<'a> = MemoryReservation<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn reserve(&mut self) -> Option<MemoryReservation<'_>> {
-        self.room()?;
-        Some(MemoryReservation { frames: self })
+        let (room, row) = self.reserve_room()?;
+        Some(MemoryReservation { room, row })
     }
 }
 
 /// Room for one frame at the end of a row.
 #[derive(Debug)]
 pub struct MemoryReservation<'a> {
-    frames: &'a mut Frames,
+    room: &'a mut [u8],
+    row: Row<'a>,
 }
 
 impl Deref for MemoryReservation<'_> {
     type Target = [u8];
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &[u8] {
-        self.frames.peek_room()
+        self.room
     }
 }
 
 impl DerefMut for MemoryReservation<'_> {
-    #[inline]
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.frames.room().unwrap_or_default()
+        self.room
     }
 }
 
 impl Reservation for MemoryReservation<'_> {
-    #[inline]
+    #[inline(always)]
     fn commit(self, len: usize, _checksum: TransmitChecksum) {
-        self.frames.commit(len);
+        self.row.commit(len);
     }
 }

@@ -56,10 +56,12 @@ use crate::base::time::Instant;
 use crate::base::wheel::TimerWheel;
 use crate::buffer::{ChunkPool, ConfigError, ReceivePool};
 use crate::port::Capabilities;
+use crate::tcp::clock::Clock;
 use crate::tcp::connection::{Connection, Warm};
 use crate::tcp::handshake::{SynReceived, SynSent};
 use crate::tcp::input::RecoveryPool;
 use crate::tcp::isn::Secrets;
+use crate::tcp::state::Flag;
 use crate::tcp::time_wait::TimeWait;
 use crate::wire::Address;
 use crate::wire::hash::TupleHasher;
@@ -120,6 +122,7 @@ pub struct Stack {
     locals_v4: Vec<Option<[u8; 4]>>,
     capabilities: Capabilities,
     now: Instant,
+    clock: Clock,
     secrets: Secrets,
     hasher: TupleHasher,
     tables: Tables,
@@ -208,6 +211,7 @@ impl Stack {
             secrets,
             capabilities,
             now,
+            clock: Clock::at(now),
             config,
         })
     }
@@ -223,16 +227,27 @@ impl Stack {
         PublishedTables { shard, v4, v6 }
     }
 
+    /// A turn begins.
+    fn begin_turn(&mut self, now: Instant) {
+        self.now = now;
+        self.clock = Clock::at(now);
+        self.accept_budget_left = self.config.accept_budget;
+    }
+
     /// Puts a connection on the list of those with something to do.
     #[inline]
     fn pend(&mut self, index: u32) {
-        use crate::tcp::state::Flag;
         let connection = self.connections.at_mut(index);
-        if connection.flags.has(Flag::Pending) {
-            return;
+        if !connection.flags.has(Flag::Pending) {
+            connection.flags.set(Flag::Pending);
+            self.link_pending(index);
         }
-        connection.flags.set(Flag::Pending);
-        connection.pending_next = END;
+    }
+
+    /// Puts a connection that is marked as pending on the list.
+    #[inline]
+    fn link_pending(&mut self, index: u32) {
+        self.connections.at_mut(index).pending_next = END;
         let (first, last) = self.pending;
         if first == END {
             self.pending = (index, index);

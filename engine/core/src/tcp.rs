@@ -2,7 +2,7 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`seq`], [`tick`], [`segment`] | sequence numbers, deadlines, received segments |
+//! | [`seq`], [`tick`], [`clock`], [`segment`] | sequence numbers, deadlines, the turn's time, received segments |
 //! | [`config`] | the knobs under their Linux names |
 //! | [`state`], [`connection`] | how far each side is closed; the hot and the warm block |
 //! | [`handshake`], [`isn`] | opening |
@@ -12,6 +12,7 @@
 //! | [`recovery`], [`scoreboard`], [`congestion`] | what is lost, and how much may be in flight |
 //! | [`time_wait`] | what is left afterwards |
 
+pub mod clock;
 pub mod config;
 pub mod congestion;
 pub mod connection;

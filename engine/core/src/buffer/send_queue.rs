@@ -77,7 +77,7 @@ impl SendQueue {
     /// Not cumulative: a second call before `commit` gives up the first, and so may every other call that changes the
     /// queue. `None` when `len` is above
     /// [`ChunkPool::chunk_max`], when the pool is exhausted (both counted there), or when the queue would pass 2^30 bytes.
-    #[inline]
+    #[inline(always)]
     pub fn reserve(&mut self, pool: &mut ChunkPool, len: usize) -> Option<Room> {
         if len > LEN_MAX as usize - self.len() {
             pool.refuse_oversize();
@@ -156,6 +156,26 @@ impl SendQueue {
         len
     }
 
+    /// The same, but a queue of one chunk that is emptied keeps it for what is about to be written;
+    /// [`trim`](Self::trim) gives it back.
+    #[inline(always)]
+    pub fn acknowledge_lazily(&mut self, pool: &mut ChunkPool, len: usize) {
+        if len == self.len() && self.head == self.tail {
+            // The chunk begins anew. Its base in the pool is read only of chunks behind another.
+            (self.front, self.head_base) = (self.end, self.end);
+        } else {
+            self.acknowledge(pool, len);
+        }
+    }
+
+    /// Gives back what an empty queue has kept.
+    #[inline(always)]
+    pub fn trim(&mut self, pool: &mut ChunkPool) {
+        if self.is_empty() && self.head.is_some() {
+            self.clear(pool);
+        }
+    }
+
     /// Copies the bytes from `offset` on into `dst`, calling `copy(dst_piece, src_piece)` with equal lengths once for
     /// each contiguous piece, in order. Returns the bytes copied: less than `dst.len()` only at the end of the queue.
     ///
@@ -204,7 +224,7 @@ impl SendQueue {
     }
 
     /// `len` bytes from `offset` on, when the queue is one chunk and has them.
-    #[inline]
+    #[inline(always)]
     pub fn piece<'pool>(&self, pool: &'pool ChunkPool, offset: u32, len: u32) -> Option<&'pool [u8]> {
         let chunk =
             self.head.filter(|_| self.head == self.tail && len as usize + offset as usize <= self.len())?;

@@ -13,7 +13,7 @@ use super::counters::DropReason;
 use super::ingress::{Arrival, Inbound, Passed};
 use super::neighbour::Create;
 use super::peers::{HostFact, Peers, PublishedTables};
-use super::predicted::{Outlook, Prediction};
+use super::predicted::{InBurst, LastInBurst, Outlook, Prediction};
 use super::tables::{Published, look_up_published};
 use super::{Report, Stack};
 
@@ -31,6 +31,7 @@ pub struct Engine<P, L> {
     others: Vec<PublishedTables>,
     inbound: Box<[Inbound; BURST_MAX]>,
     outlooks: Box<[Outlook; BURST_MAX]>,
+    last: Box<LastInBurst>,
 }
 
 /// What the tables of all shards say about a segment.
@@ -48,7 +49,7 @@ impl<P: Port, L: Peers> Engine<P, L> {
     pub fn new(port: P, stack: Stack, peers: L, others: Vec<PublishedTables>) -> Self {
         let inbound = Box::new([Inbound::EMPTY; BURST_MAX]);
         let outlooks = Box::new([Outlook::General; BURST_MAX]);
-        Self { port, stack, peers, others, inbound, outlooks }
+        Self { port, stack, peers, others, inbound, outlooks, last: Box::default() }
     }
 
     /// The port.
@@ -79,7 +80,7 @@ impl<P: Port, L: Peers> Engine<P, L> {
     /// Takes a burst from the port: headers of all its frames, then their connections, then each in turn.
     #[inline]
     fn receive<E: Events<Stack>>(&mut self, events: &mut E) -> u32 {
-        let Self { port, stack, peers, others, inbound, outlooks } = self;
+        let Self { port, stack, peers, others, inbound, outlooks, last } = self;
         let (burst, transmit) = port.receive(BURST_MAX);
         let count = burst.len().min(BURST_MAX);
         if count == 0 {
@@ -87,39 +88,27 @@ impl<P: Port, L: Peers> Engine<P, L> {
         }
         stack.counters.bursts += 1;
         stack.counters.frames_received += count as u64;
-        for (index, outlook) in outlooks[..count].iter_mut().enumerate() {
-            let frame = burst.frame(index);
-            *outlook = stack.look_out(frame);
-            if matches!(outlook, Outlook::General) {
-                stack.first_pass(frame, &mut inbound[index]);
-            }
-        }
-        for outlook in &mut outlooks[..count] {
-            stack.look_ahead(events, outlook);
-        }
+        let all_plain = look_through(stack, events, &burst, &mut outlooks[..count], inbound, last);
         let mut strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
         for (index, outlook) in outlooks[..count].iter().enumerate() {
-            let (frame, checksum) = (burst.frame(index), burst.checksum(index));
-            let checksum = match outlook {
-                Outlook::General => checksum,
-                Outlook::Expected(id) => match stack.handle_expected(events, *id, frame, checksum) {
+            let (frame, mut checksum) = (burst.frame(index), burst.checksum(index));
+            if let Outlook::Expected(id) = outlook {
+                let is_last = all_plain && last.is(*id, index);
+                let in_burst = if is_last { InBurst::Last } else { InBurst::MoreMayFollow };
+                match stack.handle_expected(transmit, events, *id, frame, checksum, in_burst) {
                     Prediction::Met => continue,
-                    Prediction::Missed(checksum) => {
-                        stack.first_pass(frame, &mut inbound[index]);
-                        checksum
-                    }
-                },
-                Outlook::Plain(..) | Outlook::Unexpected => {
-                    stack.first_pass(frame, &mut inbound[index]);
-                    checksum
+                    Prediction::Missed(known) => checksum = known,
                 }
-            };
+            }
+            if !matches!(outlook, Outlook::General) {
+                stack.first_pass(frame, &mut inbound[index]);
+            }
             handle(
                 stack,
                 &mut strays,
                 transmit,
                 events,
-                Frame { bytes: frame, inbound: &inbound[index], checksum },
+                &Frame { bytes: frame, inbound: &inbound[index], checksum },
             );
         }
         count as u32
@@ -157,6 +146,32 @@ impl<P: Port, L: Peers> Engine<P, L> {
     }
 }
 
+/// Headers and hashes of all frames, then the connections of the plain ones: by when a frame's turn comes, its lines are
+/// in the cache. Says whether all are plain.
+#[inline(never)]
+fn look_through<B: Burst, E: Events<Stack>>(
+    stack: &mut Stack,
+    events: &mut E,
+    burst: &B,
+    outlooks: &mut [Outlook],
+    inbound: &mut [Inbound; BURST_MAX],
+    last: &mut LastInBurst,
+) -> bool {
+    let mut all_plain = true;
+    for (index, (outlook, inbound)) in outlooks.iter_mut().zip(inbound).enumerate() {
+        let frame = burst.frame(index);
+        *outlook = stack.look_out(frame);
+        if matches!(outlook, Outlook::General) {
+            stack.first_pass(frame, inbound);
+            all_plain = false;
+        }
+    }
+    for (index, outlook) in outlooks.iter_mut().enumerate() {
+        stack.look_ahead(events, outlook, index, last);
+    }
+    all_plain
+}
+
 /// A frame whose headers are known.
 struct Frame<'a> {
     bytes: &'a [u8],
@@ -179,9 +194,9 @@ fn handle<T: Transmit, L: Peers, E: Events<Stack>>(
     strays: &mut Strays<'_, L>,
     transmit: &mut T,
     events: &mut E,
-    frame: Frame<'_>,
+    frame: &Frame<'_>,
 ) {
-    let Frame { bytes, inbound, checksum } = frame;
+    let Frame { bytes, inbound, checksum } = *frame;
     let arrival = match inbound.passed {
         Passed::Tcp(_) => stack.admit(bytes, inbound, checksum),
         Passed::Dropped => None,
@@ -231,8 +246,7 @@ impl<P: Port, L: Peers> Transport for Engine<P, L> {
     type Host = Stack;
 
     fn turn<E: Events<Stack>>(&mut self, now: Instant, events: &mut E) -> Turn {
-        self.stack.now = now;
-        self.stack.accept_budget_left = self.stack.config.accept_budget;
+        self.stack.begin_turn(now);
         self.learn_facts();
         let received = self.receive(events);
         let taken = self.take_over(events);

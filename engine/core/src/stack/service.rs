@@ -154,6 +154,7 @@ impl Stack {
             return Served::Gone;
         }
         let connection = self.connections.at_mut(index);
+        connection.send.trim(&mut self.chunks);
         if connection.sides.state() == State::FinWait2 && connection.flags.has(Flag::Closed) {
             let warm = &mut self.warm[index as usize];
             if !warm.fin_wait_2_at.is_set() {
@@ -173,13 +174,16 @@ impl Stack {
 
     /// Makes sure that the wheel looks at the connection at `due` or before. Later deadlines cost nothing here: the
     /// wheel's look is early then, and arms again.
-    #[inline]
+    #[inline(always)]
     pub(super) fn arm(&mut self, index: u32, due: Tick) {
-        let connection = self.connections.at_mut(index);
-        if connection.armed_at.is_set() && connection.armed_at.earliest(due) == connection.armed_at {
-            return;
+        if !self.connections.at(index).armed_at.is_set_before(due) {
+            self.arm_earlier(index, due);
         }
-        connection.armed_at = due;
+    }
+
+    #[inline(never)]
+    fn arm_earlier(&mut self, index: u32, due: Tick) {
+        self.connections.at_mut(index).armed_at = due;
         self.wheel.arm(index, due.instant(self.now));
     }
 

@@ -76,8 +76,8 @@ pub struct Connection {
     pub snd_wl1: SequenceNumber,
     /// Congestion window in octets.
     pub cwnd: u32,
-    /// Retransmission timeout without back-off, µs.
-    pub rto_us: u32,
+    /// Octets acknowledged since the window last grew in congestion avoidance.
+    pub bytes_acked: u32,
     /// Payload octets of a full segment.
     pub mss: u16,
     /// Index of the next hop in the neighbour cache.
@@ -130,8 +130,6 @@ pub struct Warm {
     pub remote: Address,
     /// Slow start threshold in octets.
     pub ssthresh: u32,
-    /// Octets acknowledged since the window last grew in congestion avoidance.
-    pub bytes_acked: u32,
     /// Largest window that the peer ever advertised, octets.
     pub snd_wnd_max: u32,
     /// What was acknowledged when the last recovery ended (RFC 6582 `recover`).
@@ -221,10 +219,16 @@ const RTO_AFTER_SYN_TIMEOUT_US: u32 = 3_000_000;
 
 /// A new synchronized connection, both sides open.
 pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Instant) -> (Connection, Warm) {
-    let mut round_trip = RoundTrip::default();
-    if let Some(rtt_us) = agreed.rtt_us {
-        round_trip.sample(rtt_us);
-    }
+    let initial_us = config.tcp_rto_initial_us;
+    let round_trip = match agreed.rtt_us {
+        Some(rtt_us) => {
+            let mut round_trip = RoundTrip::unknown(initial_us);
+            round_trip.sample(rtt_us);
+            round_trip
+        }
+        // RFC 6298 section 5.7: after a SYN timed out, at least 3 s.
+        None => RoundTrip::unknown(initial_us.max(RTO_AFTER_SYN_TIMEOUT_US)),
+    };
     let mut flags = agreed.flags;
     if config.tcp_nodelay {
         flags.set(Flag::NoDelay);
@@ -243,11 +247,7 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         snd_wl1: agreed.rcv_nxt - 1,
         // RFC 6928 section 2: one segment after more than one loss (RFC 5681 section 3.1).
         cwnd: u32::from(agreed.mss) * if agreed.resent > 1 { 1 } else { u32::from(config.initial_window) },
-        // RFC 6298 section 5.7: after a SYN timed out, at least 3 s.
-        rto_us: match agreed.rtt_us {
-            Some(_) => round_trip.rto_us(config),
-            None => round_trip.rto_us(config).max(RTO_AFTER_SYN_TIMEOUT_US),
-        },
+        bytes_acked: 0,
         mss: agreed.mss,
         flags,
         sides: Sides::OPEN,
@@ -273,7 +273,6 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
     let warm = Warm {
         remote: ends.remote,
         ssthresh: u32::MAX,
-        bytes_acked: 0,
         snd_wnd_max: agreed.snd_wnd,
         recover: agreed.snd_nxt - 1,
         recovery: None,
@@ -316,7 +315,7 @@ impl Connection {
     /// Starts the retransmission timer over, with the back-off there is (RFC 6298 section 5).
     #[inline]
     pub fn start_retransmit_timer(&mut self, now: Instant, config: &TcpConfig) {
-        let rto_us = u64::from(self.rto_us) << self.backoff.min(31);
+        let rto_us = u64::from(self.round_trip.rto_us(config)) << self.backoff.min(31);
         let rto_us = rto_us.min(u64::from(config.tcp_rto_max_us));
         self.retransmit_at = Tick::at(now + Duration::from_micros(rto_us));
     }

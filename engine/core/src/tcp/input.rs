@@ -317,7 +317,6 @@ fn take_new_ack(
         connection.flags.take(Flag::Timing);
         let sent = connection.rtt_sent_us;
         connection.round_trip.sample((now.as_micros() as u32).wrapping_sub(sent));
-        connection.rto_us = connection.round_trip.rto_us(config);
     }
     connection.snd_una = ack;
     connection.backoff = 0;

@@ -120,23 +120,13 @@ fn new_piece(connection: &Connection, warm: &Warm, budget: u32) -> Option<Piece>
     })
 }
 
-/// `len` octets of text have left for the first time, without FIN.
+/// Times what ends at `snd_nxt`, if nothing is being timed; `us` is now in microseconds, wrapping.
 #[inline(always)]
-pub fn handle_new_sent(connection: &mut Connection, config: &TcpConfig, now: Instant, len: u32) {
-    connection.snd_nxt += len;
-    time(connection, now);
-    if !connection.retransmit_at.is_set() {
-        connection.start_retransmit_timer(now, config);
-    }
-}
-
-/// Times what ends at `snd_nxt`, if nothing is being timed.
-#[inline(always)]
-fn time(connection: &mut Connection, now: Instant) {
+pub fn time(connection: &mut Connection, us: u32) {
     if !connection.flags.has(Flag::Timing) {
         connection.flags.set(Flag::Timing);
         connection.rtt_seq = connection.snd_nxt;
-        connection.rtt_sent_us = now.as_micros() as u32;
+        connection.rtt_sent_us = us;
     }
 }
 
@@ -155,7 +145,7 @@ pub fn handle_sent(
         Novelty::New => {
             connection.snd_nxt = end;
             connection.flags.take(Flag::Probe);
-            time(connection, now);
+            time(connection, now.as_micros() as u32);
             if matches!(piece.fin, Fin::Present) {
                 connection.sides.set_send(SendSide::FinSent);
             }

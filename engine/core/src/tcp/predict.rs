@@ -4,12 +4,12 @@
 //! Whatever is not as predicted is left untouched for the general path, which decides the same about a predicted
 //! segment; only the work differs.
 
-use crate::base::time::Instant;
 use crate::wire::parse::PlainSegment;
 
+use super::clock::Clock;
 use super::config::TcpConfig;
 use super::congestion::{self, Limited};
-use super::connection::{Connection, Warm, seconds};
+use super::connection::{Connection, Warm};
 use super::seq::SequenceNumber;
 use super::state::{Flag, Flags, Sides};
 use super::tick::Tick;
@@ -45,13 +45,13 @@ impl Connection {
 /// Takes in the acknowledgment, window and timestamps of a segment with `len` octets of text, if it is the predicted
 /// one, and says how many queued octets it acknowledges. `None`: not predicted, nothing was touched.
 ///
-/// The connection [is quiet](Connection::is_quiet).
+/// The connection [is quiet](Connection::is_quiet). With octets still in flight the caller starts the retransmission timer
+/// over ([`start_timer`]).
 #[inline(always)]
 pub fn take_predicted(
     connection: &mut Connection,
     warm: &mut Warm,
-    config: &TcpConfig,
-    now: Instant,
+    clock: &Clock,
     segment: &PlainSegment,
     len: u32,
 ) -> Option<u32> {
@@ -77,7 +77,7 @@ pub fn take_predicted(
     if seq == connection.last_ack_sent {
         // RFC 7323 section 4.3 (2): only a segment that spans the last ACK sent moves TS.Recent.
         connection.ts_recent = timestamps.value;
-        connection.ts_recent_at = seconds(now);
+        connection.ts_recent_at = clock.s;
     }
     if window > connection.snd_wnd {
         warm.snd_wnd_max = warm.snd_wnd_max.max(window);
@@ -89,41 +89,29 @@ pub fn take_predicted(
         connection.snd_wl1 = seq;
     }
     if acked > 0 {
-        take_ack(connection, warm, config, now, Progress { ack, acked, flight });
+        take_ack(connection, warm, clock, acked, flight);
     }
     Some(acked)
 }
 
-/// An acknowledgment that moves `snd_una`.
-struct Progress {
-    ack: SequenceNumber,
-    acked: u32,
-    flight: u32,
-}
-
+/// Of `flight` octets in flight the first `acked` are acknowledged.
 #[inline(always)]
-fn take_ack(
-    connection: &mut Connection,
-    warm: &mut Warm,
-    config: &TcpConfig,
-    now: Instant,
-    progress: Progress,
-) {
-    let Progress { ack, acked, flight } = progress;
-    if connection.flags.has(Flag::Timing) && !ack.is_before(connection.rtt_seq) {
+fn take_ack(connection: &mut Connection, warm: &mut Warm, clock: &Clock, acked: u32, flight: u32) {
+    connection.snd_una += acked;
+    if connection.flags.has(Flag::Timing) && !connection.snd_una.is_before(connection.rtt_seq) {
         connection.flags.take(Flag::Timing);
-        connection.round_trip.sample((now.as_micros() as u32).wrapping_sub(connection.rtt_sent_us));
-        connection.rto_us = connection.round_trip.rto_us(config);
+        connection.round_trip.sample(clock.us.wrapping_sub(connection.rtt_sent_us));
     }
-    connection.snd_una = ack;
     // Half a window and less never makes it grow: the warm block stays cold.
     if u64::from(flight) * 2 + u64::from(connection.mss) > u64::from(connection.cwnd) {
         let limited = Limited::of(flight, connection.cwnd, warm.ssthresh, connection.mss);
         congestion::on_ack(connection, warm, acked, limited);
     }
-    if acked == flight {
-        connection.retransmit_at = Tick::NONE;
-    } else {
-        connection.start_retransmit_timer(now, config);
-    }
+    connection.retransmit_at = Tick::NONE;
+}
+
+/// Starts the retransmission timer of a quiet connection over (RFC 6298 section 5).
+#[inline(always)]
+pub fn start_timer(connection: &mut Connection, config: &TcpConfig, clock: &Clock) {
+    connection.retransmit_at = clock.after_us(connection.round_trip.rto_us(config));
 }

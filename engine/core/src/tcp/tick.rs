@@ -44,6 +44,12 @@ impl Tick {
         }
     }
 
+    /// Whether there is a deadline and it is not after `other`, which is one, too.
+    #[inline(always)]
+    pub const fn is_set_before(self, other: Self) -> bool {
+        self.is_set() && (other.0.wrapping_sub(self.0) as i32) >= 0
+    }
+
     /// The instant it stands for, seen from `now` (which lies within 39 hours of it).
     #[inline]
     pub fn instant(self, now: Instant) -> Instant {

@@ -10,7 +10,7 @@ use super::tick::Tick;
 /// The window field to send with `free` octets of receive buffer left, and the right edge that goes with it.
 ///
 /// The edge never moves left, and to the right only by a segment or half the buffer at a time.
-#[inline]
+#[inline(always)]
 pub fn advertise(connection: &mut Connection, config: &TcpConfig, free: u32) -> u16 {
     let open = connection.rcv_adv.since(connection.rcv_nxt);
     let step = u32::from(connection.mss).min(config.receive_buffer / 2);

@@ -1,0 +1,32 @@
+//! The time of a turn in the units in which the in-order path keeps it.
+
+use crate::base::time::{Duration, Instant};
+
+use super::connection::seconds;
+use super::tick::Tick;
+
+/// One instant, converted once for a whole turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// The instant itself.
+    pub now: Instant,
+    /// The same in microseconds, wrapping.
+    pub us: u32,
+    /// In milliseconds, wrapping: what timestamps count (RFC 7323 section 5.4).
+    pub ms: u32,
+    /// In seconds, wrapping.
+    pub s: u32,
+}
+
+impl Clock {
+    /// The clock at `now`.
+    pub const fn at(now: Instant) -> Self {
+        Self { now, us: now.as_micros() as u32, ms: now.as_millis() as u32, s: seconds(now) }
+    }
+
+    /// The first tick that is not before `us` microseconds from now.
+    #[inline(always)]
+    pub fn after_us(&self, us: u32) -> Tick {
+        Tick::at(self.now + Duration::from_micros(u64::from(us)))
+    }
+}
