@@ -79,15 +79,17 @@ impl<T: Slotted> Slab<T> {
     }
 
     /// The value of `key`, if it is still live.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, key: Key) -> Option<&T> {
-        self.values.get(key.index as usize).filter(|value| key.opens(value.generation()))
+        let value = self.values.get(key.index as usize)?;
+        if key.opens(value.generation()) { Some(value) } else { None }
     }
 
     /// The value of `key`, if it is still live.
-    #[inline]
+    #[inline(always)]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        self.values.get_mut(key.index as usize).filter(|value| key.opens(value.generation()))
+        let value = self.values.get_mut(key.index as usize)?;
+        if key.opens(value.generation()) { Some(value) } else { None }
     }
 
     /// The value at an index that the caller knows to be live (from a timer or an intrusive list).

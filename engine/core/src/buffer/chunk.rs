@@ -129,7 +129,7 @@ impl ChunkPool {
     }
 
     /// `len` bytes of a chunk; the caller knows that they lie in it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn piece(&self, chunk: Handle, from: usize, len: usize) -> &[u8] {
         let start = self.piece_start(chunk, from, len);
         &self.classes[chunk.class()].bytes[start..start + len]

@@ -226,8 +226,10 @@ impl SendQueue {
     /// `len` bytes from `offset` on, when the queue is one chunk and has them.
     #[inline(always)]
     pub fn piece<'pool>(&self, pool: &'pool ChunkPool, offset: u32, len: u32) -> Option<&'pool [u8]> {
-        let chunk =
-            self.head.filter(|_| self.head == self.tail && len as usize + offset as usize <= self.len())?;
+        let chunk = self.head?;
+        if self.head != self.tail || len as usize + offset as usize > self.len() {
+            return None;
+        }
         let from = self.front.wrapping_sub(self.head_base) + offset;
         Some(pool.piece(chunk, from as usize, len as usize))
     }

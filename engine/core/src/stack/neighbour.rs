@@ -80,6 +80,15 @@ impl Neighbours {
         }
     }
 
+    /// Where frames for entry `index` go, if that is known.
+    #[inline(always)]
+    pub fn link(&self, index: u16) -> Option<&MacAddress> {
+        match &self.entries.get(usize::from(index))?.state {
+            State::Known(mac) => Some(mac),
+            State::Incomplete { .. } => None,
+        }
+    }
+
     /// Where frames for `address` go, if that is known.
     pub fn look_up(&self, address: Address) -> Option<MacAddress> {
         match self.resolve(self.find(address)?) {

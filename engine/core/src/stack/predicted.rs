@@ -13,7 +13,6 @@ use crate::wire::tcp::{Flags as Control, Timestamps};
 use super::Stack;
 use super::counters::DropReason;
 use super::egress::{Head, NoFrame, RouteV4, send_v4};
-use super::neighbour::Resolution;
 
 /// What is known of a frame before its turn comes.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +139,10 @@ impl Stack {
     #[inline(always)]
     fn take_expected<'a>(&mut self, id: Key, segment: &PlainSegment, packet: &'a [u8]) -> Option<&'a [u8]> {
         let text = PlainSegment::payload(packet);
-        let connection = self.connections.get_mut(id).filter(|connection| connection.is_quiet())?;
+        let connection = self.connections.get_mut(id)?;
+        if !connection.is_quiet() {
+            return None;
+        }
         let warm = &mut self.warm[id.index as usize];
         let acked = predict::take_predicted(connection, warm, &self.clock, segment, text.len() as u32)?;
         self.counters.segments_received += 1;
@@ -210,11 +212,10 @@ impl Stack {
         if len == 0 || len > u32::from(connection.mss) || len > room || waits {
             return None;
         }
-        let (Medium::Ethernet, Resolution::Known(mac)) =
-            (self.capabilities.medium, self.neighbours.resolve(connection.neighbour))
-        else {
+        if !matches!(self.capabilities.medium, Medium::Ethernet) {
             return None;
-        };
+        }
+        let mac = self.neighbours.link(connection.neighbour)?;
         let local = (*self.locals_v4.get(usize::from(connection.local))?)?;
         let piece = connection.send.piece(&self.chunks, flight, len)?;
         let config = &self.config.tcp;

@@ -1,6 +1,6 @@
 //! The time of a turn in the units in which the in-order path keeps it.
 
-use crate::base::time::{Duration, Instant};
+use crate::base::time::Instant;
 
 use super::connection::seconds;
 use super::tick::Tick;
@@ -16,17 +16,25 @@ pub struct Clock {
     pub ms: u32,
     /// In seconds, wrapping.
     pub s: u32,
+    /// In nanoseconds, up to the last of its tick.
+    ns_rounded: u64,
 }
 
 impl Clock {
     /// The clock at `now`.
     pub const fn at(now: Instant) -> Self {
-        Self { now, us: now.as_micros() as u32, ms: now.as_millis() as u32, s: seconds(now) }
+        Self {
+            now,
+            us: now.as_micros() as u32,
+            ms: now.as_millis() as u32,
+            s: seconds(now),
+            ns_rounded: now.as_nanos().wrapping_add(Tick::NANOS - 1),
+        }
     }
 
     /// The first tick that is not before `us` microseconds from now.
     #[inline(always)]
     pub fn after_us(&self, us: u32) -> Tick {
-        Tick::at(self.now + Duration::from_micros(u64::from(us)))
+        Tick::of_begun(self.ns_rounded.wrapping_add(u64::from(us) * 1_000))
     }
 }

@@ -20,14 +20,15 @@ impl RoundTrip {
     /// Takes one sample (RFC 6298 sections 2.2 and 2.3, alpha 1/8, beta 1/4).
     #[inline(always)]
     pub fn sample(&mut self, rtt_us: u32) {
-        let rtt = rtt_us.clamp(1, 1 << 27);
+        let rtt = rtt_us.min(1 << 27).max(1);
         if self.srtt_8 == 0 {
             self.srtt_8 = rtt << 3;
             self.rttvar_4 = rtt << 1;
         } else {
             let error = rtt as i32 - (self.srtt_8 >> 3) as i32;
             self.rttvar_4 = self.rttvar_4 - (self.rttvar_4 >> 2) + error.unsigned_abs();
-            self.srtt_8 = (self.srtt_8 as i32 + error).max(1) as u32;
+            // At least 7/8 of what it was, rounded up, and 1.
+            self.srtt_8 = self.srtt_8 - (self.srtt_8 >> 3) + rtt;
         }
     }
 

@@ -13,11 +13,19 @@ impl Tick {
     pub const NONE: Self = Self(0);
     /// Nanoseconds of one tick, as a power of two.
     const SHIFT: u32 = 16;
+    /// Nanoseconds of one tick.
+    pub const NANOS: u64 = 1 << Self::SHIFT;
 
     /// The first tick that is not before `at`.
     #[inline]
     pub const fn at(at: Instant) -> Self {
-        let tick = ((at.as_nanos() + ((1 << Self::SHIFT) - 1)) >> Self::SHIFT) as u32;
+        Self::of_begun(at.as_nanos() + (Self::NANOS - 1))
+    }
+
+    /// The tick in which this nanosecond lies.
+    #[inline(always)]
+    pub const fn of_begun(ns: u64) -> Self {
+        let tick = (ns >> Self::SHIFT) as u32;
         Self(if tick == 0 { 1 } else { tick })
     }
 

@@ -14,7 +14,7 @@ use super::tick::Tick;
 pub fn advertise(connection: &mut Connection, config: &TcpConfig, free: u32) -> u16 {
     let open = connection.rcv_adv.since(connection.rcv_nxt);
     let step = u32::from(connection.mss).min(config.receive_buffer / 2);
-    let window = if free >= open.saturating_add(step) { free } else { open };
+    let window = if free >= open + step { free } else { open };
     let scale = connection.scales.receive();
     // Rounded down: the peer may see the edge a unit to the left of where it was, and what it has sent up to there is
     // still taken (RFC 7323 section 2.4). Rounded up, each ACK would give more than there is.

@@ -164,12 +164,49 @@ impl Sum {
         Self(words as u64).add(Self((words >> 64) as u64))
     }
 
-    #[inline]
-    const fn fold(self) -> u16 {
+    /// With a few words more.
+    #[inline(always)]
+    pub(crate) const fn add_words(self, words: Words) -> Self {
+        self.add(Self(words.0))
+    }
+
+    /// Folded to 16 bits, in the machine's byte order: as it lies in memory.
+    #[inline(always)]
+    pub(crate) const fn fold(self) -> u16 {
         // Adding the halves crosswise leaves hi + lo + carry in the upper half.
         let wide = self.0.wrapping_add(self.0.rotate_right(32));
         let word = (wide >> 32) as u32;
         (word.wrapping_add(word.rotate_right(16)) >> 16) as u16
+    }
+}
+
+/// The sum of fewer than 2^32 words of a header that is being written, in the machine's byte order: no carry to look after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words(u64);
+
+impl Words {
+    /// One word of 16 bits, a number.
+    #[inline(always)]
+    pub(crate) const fn of_u16(word: u16) -> Self {
+        Self(word.to_be() as u64)
+    }
+
+    /// Two words of 16 bits as one number.
+    #[inline(always)]
+    pub(crate) const fn of_u32(word: u32) -> Self {
+        Self(word.to_be() as u64)
+    }
+
+    /// Four octets as they lie in memory.
+    #[inline(always)]
+    pub(crate) const fn of_octets(octets: [u8; 4]) -> Self {
+        Self(u32::from_ne_bytes(octets) as u64)
+    }
+
+    /// Both sums.
+    #[inline(always)]
+    pub(crate) const fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The name of a value in a slab.
 
-use super::is_live;
 use core::fmt;
 
 /// Names one value for the whole of its life and nothing afterwards: a place in a slab, and how often it has
@@ -28,9 +27,10 @@ impl Key {
     }
 
     /// Whether this key names the value that carries `generation` now.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn opens(self, generation: u32) -> bool {
-        self.generation == generation && is_live(generation)
+        // Odd: what is not live opens to no key.
+        self.generation | 1 == generation
     }
 }
 

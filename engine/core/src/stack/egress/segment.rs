@@ -2,6 +2,7 @@
 
 use crate::port::{Capabilities, ChecksumOffload, Medium, Reservation, Transmit, TransmitChecksum};
 use crate::tcp::seq::SequenceNumber;
+use crate::wire::checksum::Words;
 use crate::wire::tcp::{self, Flags, Options, SackBlocks, TcpRepr, Timestamps};
 use crate::wire::{EtherType, IpProtocol, MacAddress, Sum};
 use crate::wire::{ethernet, ipv4};
@@ -45,9 +46,9 @@ impl Head {
 
 /// Where a segment over IPv4 and Ethernet goes.
 #[derive(Clone, Copy, Debug)]
-pub struct RouteV4 {
+pub struct RouteV4<'a> {
     /// The next hop's link-layer address.
-    pub mac: MacAddress,
+    pub mac: &'a MacAddress,
     /// Our address.
     pub local: [u8; 4],
     /// The peer's.
@@ -64,10 +65,8 @@ const TIMESTAMPS_HEAD: u32 = 0x0101_080a;
 const TIMESTAMPS_LEN: usize = 12;
 /// The type field, and the first two octets of an IPv4 header without options.
 const IPV4_HEAD: u32 = (EtherType::IPV4.0 as u32) << 16 | 0x4500;
-/// No identification, not to be fragmented (RFC 6864).
-const NO_FRAGMENTS: u32 = 0x4000;
-/// Hops and protocol.
-const HOPS: u32 = (TTL as u32) << 24 | (IpProtocol::TCP.0 as u32) << 16;
+/// Not to be fragmented, hops and protocol.
+const FRAGMENT_AND_HOPS: u32 = 0x4000 << 16 | (TTL as u32) << 8 | IpProtocol::TCP.0 as u32;
 
 /// Sends a segment as [`send_tcp`] does. The usual one, IPv4 over Ethernet, is written at fixed offsets.
 ///
@@ -88,7 +87,7 @@ pub fn send_segment<T: Transmit>(
         let repr = head.with_sack(SackBlocks::NONE);
         return send_tcp(transmit, capabilities, route, &repr, payload_len, fill);
     };
-    let route = RouteV4 { mac: route.mac, local, remote };
+    let route = RouteV4 { mac: &route.mac, local, remote };
     send_v4(transmit, capabilities, &route, head, payload_len, fill)
 }
 
@@ -100,7 +99,7 @@ pub fn send_segment<T: Transmit>(
 pub fn send_v4<T: Transmit>(
     transmit: &mut T,
     capabilities: &Capabilities,
-    route: &RouteV4,
+    route: &RouteV4<'_>,
     head: &Head,
     payload_len: usize,
     fill: impl FnOnce(&mut [u8]) -> Sum,
@@ -115,32 +114,32 @@ pub fn send_v4<T: Transmit>(
     let addresses = write_network(fixed, capabilities, route, segment_len);
     let mut sum = write_fixed(fixed, head, options_len);
     if let (Some(Timestamps { value, echo }), Some(options)) = (head.timestamps, options.first_chunk_mut()) {
-        sum += write_timestamps(options, value, echo);
+        sum = sum.add(write_timestamps(options, value, echo));
     }
+    let pseudo = addresses.add(Words::of_u16(IpProtocol::TCP.0.into())).add(Words::of_u16(segment_len));
     let (field, checksum) = match capabilities.transmit_checksum {
         ChecksumOffload::Software => {
-            let pseudo = u64::from(IpProtocol::TCP.0) + u64::from(segment_len) + addresses;
-            let sum = Sum::ZERO.add_u32(fold(sum + pseudo)).add(fill(payload));
-            (sum.finish(), TransmitChecksum::Complete)
+            let sum = fill(payload).add_words(sum.add(pseudo));
+            (!sum.fold(), TransmitChecksum::Complete)
         }
         ChecksumOffload::Device => {
             fill(payload);
             let offset = tcp::CHECKSUM_OFFSET as u16;
-            let pseudo = Sum::pseudo_v4(route.local, route.remote, IpProtocol::TCP.0, segment_len);
-            (pseudo.partial(), TransmitChecksum::Partial { start: TCP as u16, offset })
+            (Sum::ZERO.add_words(pseudo).fold(), TransmitChecksum::Partial { start: TCP as u16, offset })
         }
     };
     // Checksum, and no urgent pointer.
+    let field = u16::from_be(field);
     put(fixed, TCP + 16, u32::from(field) << 16);
     frame.commit(len, checksum);
     Ok(())
 }
 
-/// Writes a big-endian word and returns it to be summed as a number: to read it back would wait for the store.
+/// Writes a big-endian word and returns it to be summed: to read it back would wait for the store.
 #[inline(always)]
-fn put<const N: usize>(bytes: &mut [u8; N], at: usize, word: u32) -> u64 {
+fn put<const N: usize>(bytes: &mut [u8; N], at: usize, word: u32) -> Words {
     bytes[at..at + 4].copy_from_slice(&word.to_be_bytes());
-    u64::from(word)
+    Words::of_u32(word)
 }
 
 /// Link and IP header: not to be fragmented, no identification (RFC 6864). Returns the sum of the addresses.
@@ -148,44 +147,37 @@ fn put<const N: usize>(bytes: &mut [u8; N], at: usize, word: u32) -> u64 {
 fn write_network(
     fixed: &mut [u8; HEAD_LEN],
     capabilities: &Capabilities,
-    route: &RouteV4,
+    route: &RouteV4<'_>,
     segment_len: u16,
-) -> u64 {
+) -> Words {
     fixed[..6].copy_from_slice(&route.mac.0);
     fixed[6..12].copy_from_slice(&capabilities.mac.0);
     put(fixed, 12, IPV4_HEAD);
-    let lengths = u32::from(segment_len + ipv4::HEADER_LEN as u16) << 16;
-    put(fixed, 16, lengths);
-    put(fixed, 20, NO_FRAGMENTS << 16 | HOPS >> 16);
-    let addresses =
-        put(fixed, 26, u32::from_be_bytes(route.local)) + put(fixed, 30, u32::from_be_bytes(route.remote));
-    // All of it is words of 16 bits: where each stands does not matter.
-    let constant = u64::from(IPV4_HEAD & 0xffff) + u64::from(NO_FRAGMENTS) + u64::from(HOPS);
-    let checksum = Sum::ZERO.add_u32(fold(constant + u64::from(lengths) + addresses)).finish();
-    fixed[24..26].copy_from_slice(&checksum.to_be_bytes());
+    let lengths = put(fixed, 16, u32::from(segment_len + ipv4::HEADER_LEN as u16) << 16);
+    put(fixed, 20, FRAGMENT_AND_HOPS);
+    fixed[26..30].copy_from_slice(&route.local);
+    fixed[30..34].copy_from_slice(&route.remote);
+    let addresses = Words::of_octets(route.local).add(Words::of_octets(route.remote));
+    let constant = Words::of_u16(IPV4_HEAD as u16).add(Words::of_u32(FRAGMENT_AND_HOPS));
+    let checksum = !Sum::ZERO.add_words(constant.add(lengths).add(addresses)).fold();
+    fixed[24..26].copy_from_slice(&checksum.to_ne_bytes());
     addresses
 }
 
 /// The TCP header but for its checksum; returns its sum.
 #[inline(always)]
-fn write_fixed(fixed: &mut [u8; HEAD_LEN], head: &Head, options_len: usize) -> u64 {
+fn write_fixed(fixed: &mut [u8; HEAD_LEN], head: &Head, options_len: usize) -> Words {
     let ports = u32::from(head.local_port) << 16 | u32::from(head.remote_port);
     let data_offset = ((tcp::HEADER_LEN + options_len) as u32) << 26;
     let control = data_offset | u32::from(head.flags.bits()) << 16 | u32::from(head.window);
-    put(fixed, TCP, ports)
-        + put(fixed, TCP + 4, head.seq.0)
-        + put(fixed, TCP + 8, head.ack.0)
-        + put(fixed, TCP + 12, control)
+    let ports = put(fixed, TCP, ports);
+    let seq = put(fixed, TCP + 4, head.seq.0);
+    let ack = put(fixed, TCP + 8, head.ack.0);
+    ports.add(seq).add(ack).add(put(fixed, TCP + 12, control))
 }
 
 #[inline(always)]
-fn write_timestamps(options: &mut [u8; TIMESTAMPS_LEN], value: u32, echo: u32) -> u64 {
-    put(options, 0, TIMESTAMPS_HEAD) + put(options, 4, value) + put(options, 8, echo)
-}
-
-/// A sum of fewer than 2^31 words as one word with the same ones' complement sum.
-#[inline(always)]
-const fn fold(sum: u64) -> u32 {
-    let once = (sum & 0xffff_ffff) + (sum >> 32);
-    (once + (once >> 32)) as u32
+fn write_timestamps(options: &mut [u8; TIMESTAMPS_LEN], value: u32, echo: u32) -> Words {
+    let head = put(options, 0, TIMESTAMPS_HEAD);
+    head.add(put(options, 4, value)).add(put(options, 8, echo))
 }
