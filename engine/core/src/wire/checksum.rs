@@ -1,5 +1,11 @@
 //! The Internet checksum (RFC 1071), gathered over pieces and updated in place (RFC 1624).
 
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use lane::{BLOCK, Lane, tail_word};
+
 /// A ones' complement sum in the making.
 ///
 /// Kept as an unfolded 64-bit sum of words in the machine's own byte order; every addition carries around the end,
@@ -33,16 +39,17 @@ impl Sum {
     /// The sum of `bytes`; an odd last byte is padded with a zero after it (RFC 1071).
     #[inline]
     pub fn of(bytes: &[u8]) -> Self {
-        let (mut left, mut right) = (Lane::default(), Lane::default());
-        let (blocks, rest) = bytes.as_chunks::<64>();
-        for block in blocks {
-            // Two chains of carries, so that the processor can work on both at once.
-            let [first, second] = block.as_chunks::<32>().0 else { continue };
-            left.add_block(first);
-            right.add_block(second);
-        }
-        right.add_rest(rest);
-        left.join(&right)
+        if bytes.len() < BLOCK { Lane::default().finish_with(bytes, bytes) } else { Lane::of_long(bytes) }
+    }
+
+    /// The sum of an array: of a header, say. The length is known to the compiler, so no condition remains.
+    #[inline(always)]
+    pub fn of_array<const N: usize>(bytes: &[u8; N]) -> Self {
+        let (words, tail) = bytes.as_chunks::<8>();
+        let mut lane = Lane::default();
+        lane.add_words(words);
+        lane.add(tail_word(tail));
+        lane.finish()
     }
 
     /// Copies `source` to `destination` and sums what it copied; of unequal lengths the shorter counts.
@@ -50,18 +57,11 @@ impl Sum {
     pub fn copy(destination: &mut [u8], source: &[u8]) -> Self {
         let len = destination.len().min(source.len());
         let (destination, source) = (&mut destination[..len], &source[..len]);
-        let (mut left, mut right) = (Lane::default(), Lane::default());
-        let (to_blocks, to_rest) = destination.as_chunks_mut::<64>();
-        let (from_blocks, from_rest) = source.as_chunks::<64>();
-        for (to, from) in to_blocks.iter_mut().zip(from_blocks) {
-            let [first, second] = from.as_chunks::<32>().0 else { continue };
-            left.add_block(first);
-            right.add_block(second);
-            *to = *from;
+        if len < BLOCK {
+            Lane::default().finish_with_copy(destination, source)
+        } else {
+            Lane::copy_long(destination, source)
         }
-        copy_rest(to_rest, from_rest);
-        right.add_rest(from_rest);
-        left.join(&right)
     }
 
     /// This sum followed by `next`, where `self` covers an even or odd number of bytes.
@@ -143,15 +143,6 @@ impl Sum {
         self.fold() == 0xffff
     }
 
-    /// The sum of an IPv4 header without options.
-    #[inline(always)]
-    pub(super) fn of_ipv4_header(header: &[u8; 20]) -> Self {
-        let mut lane = Lane::default();
-        // The length is known here: nothing remains of the pieces' conditions.
-        lane.add_rest(header);
-        lane.join(&Lane::default())
-    }
-
     /// The sum of eight bytes.
     #[inline(always)]
     pub(super) const fn of_word(bytes: [u8; 8]) -> Self {
@@ -221,95 +212,3 @@ pub const fn update_word(checksum: u16, old: u16, new: u16) -> u16 {
 pub const fn update_u32(checksum: u16, old: u32, new: u32) -> u16 {
     Sum::ZERO.add_word(!checksum).remove_u32(old).add_u32(new).finish()
 }
-
-/// A sum whose carries are counted beside it.
-#[derive(Default)]
-struct Lane {
-    sum: u64,
-    carries: u64,
-}
-
-impl Lane {
-    #[inline(always)]
-    fn add(&mut self, word: u64) {
-        let (sum, carry) = self.sum.overflowing_add(word);
-        self.sum = sum;
-        self.carries += carry as u64;
-    }
-
-    /// One chain of additions with carry.
-    #[inline(always)]
-    fn add_block(&mut self, block: &[u8; 32]) {
-        let (mut sum, mut carry) = (self.sum, false);
-        for word in block.as_chunks::<8>().0 {
-            (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
-        }
-        self.sum = sum;
-        self.carries += carry as u64;
-    }
-
-    /// The last bytes, fewer than 64, in pieces of fixed sizes: no loop, no call.
-    #[inline(always)]
-    fn add_rest(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        if let Some((block, after)) = rest.split_first_chunk::<32>() {
-            self.add_block(block);
-            rest = after;
-        }
-        if let Some((words, after)) = rest.split_first_chunk::<16>() {
-            let words = u128::from_ne_bytes(*words);
-            self.add(words as u64);
-            self.add((words >> 64) as u64);
-            rest = after;
-        }
-        if let Some((word, after)) = rest.split_first_chunk::<8>() {
-            self.add(u64::from_ne_bytes(*word));
-            rest = after;
-        }
-        // At most seven bytes: the sum of the pieces fits by far.
-        let mut tail = 0;
-        if let Some((four, after)) = rest.split_first_chunk::<4>() {
-            tail += u32::from_ne_bytes(*four) as u64;
-            rest = after;
-        }
-        if let Some((two, after)) = rest.split_first_chunk::<2>() {
-            tail += u16::from_ne_bytes(*two) as u64;
-            rest = after;
-        }
-        if let Some(&last) = rest.first() {
-            tail += u16::from_ne_bytes([last, 0]) as u64;
-        }
-        self.add(tail);
-    }
-
-    #[inline(always)]
-    fn join(&self, other: &Self) -> Sum {
-        Sum(self.sum).add(Sum(other.sum)).add(Sum(self.carries + other.carries))
-    }
-}
-
-/// Copies the last bytes, fewer than 64, in pieces of fixed sizes: no loop, no call.
-#[inline(always)]
-fn copy_rest(to: &mut [u8], from: &[u8]) {
-    let (to, from) = copy_piece::<32>(to, from);
-    let (to, from) = copy_piece::<16>(to, from);
-    let (to, from) = copy_piece::<8>(to, from);
-    let (to, from) = copy_piece::<4>(to, from);
-    let (to, from) = copy_piece::<2>(to, from);
-    copy_piece::<1>(to, from);
-}
-
-/// Copies `N` bytes if there are so many, and returns what is left.
-#[inline(always)]
-fn copy_piece<'to, 'from, const N: usize>(
-    to: &'to mut [u8],
-    from: &'from [u8],
-) -> (&'to mut [u8], &'from [u8]) {
-    let Some((from_piece, from_after)) = from.split_first_chunk::<N>() else { return (to, from) };
-    let Some((to_piece, to_after)) = to.split_first_chunk_mut::<N>() else { return (&mut [], from) };
-    *to_piece = *from_piece;
-    (to_after, from_after)
-}
-
-#[cfg(test)]
-mod tests;

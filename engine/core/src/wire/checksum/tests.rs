@@ -44,9 +44,9 @@ fn carries_that_fill_every_bit_come_around() {
 #[test]
 fn every_length_and_alignment_agrees_with_the_oracle() {
     let bytes: Vec<u8> = (0..600_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let mut target = [0; 256];
+    let mut target = [0; 512];
     for start in 0..32 {
-        for len in 0..200 {
+        for len in 0..400 {
             let piece = &bytes[start..start + len];
             assert_eq!(Sum::of(piece).finish(), naive(piece), "start {start}, {len} bytes");
             target.fill(0xa5);
@@ -57,6 +57,27 @@ fn every_length_and_alignment_agrees_with_the_oracle() {
             assert!(target[offset + len..].iter().all(|&byte| byte == 0xa5), "copied too far");
         }
     }
+}
+
+/// An array of the first `N` of `bytes`, and one of ones.
+fn check_array<const N: usize>(bytes: &[u8]) {
+    let array = bytes.first_chunk::<N>().unwrap();
+    assert_eq!(Sum::of_array(array).finish(), naive(array), "{N} bytes");
+    assert_eq!(Sum::of_array(&[0xff; N]).finish(), naive(&[0xff; N]), "{N} bytes of ones");
+}
+
+#[test]
+fn arrays_of_every_remainder_agree_with_the_oracle() {
+    let bytes: [u8; 41] = core::array::from_fn(|n| (n as u8).wrapping_mul(151) | 0x80);
+    check_array::<1>(&bytes);
+    check_array::<7>(&bytes);
+    check_array::<8>(&bytes);
+    check_array::<16>(&bytes);
+    check_array::<20>(&bytes);
+    check_array::<22>(&bytes);
+    check_array::<32>(&bytes);
+    check_array::<40>(&bytes);
+    check_array::<41>(&bytes);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub fn verify(frame: &[u8], packet: &Packet) -> Result<(), Error> {
 /// A TCP segment behind an IPv4 header without options.
 #[inline(always)]
 fn verify_usual(header: &[u8; ipv4::HEADER_LEN], segment: &[u8]) -> Result<(), Error> {
-    if !Sum::of_ipv4_header(header).is_valid() {
+    if !Sum::of_array(header).is_valid() {
         return Err(Error::new(Protocol::Ipv4, Field::Checksum));
     }
     let [_, _, _, _, _, _, _, _, _, protocol, _, _, addresses @ ..] = *header;
