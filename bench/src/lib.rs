@@ -6,6 +6,8 @@
 //! | [`scale`] | idle connections in memory: bytes per connection |
 //! | [`limit`] | what raw `AF_XDP` allows: sink, reflector, round trip |
 //! | [`compare`] | HTTP on `AF_XDP` and on the kernel's TCP, under wrk, in turns |
+//! | [`ends`] | the two ends of a link, ours and smoltcp's, to which each workload adds its application |
+//! | [`turns`] | ratios from samples that are taken in turns |
 //! | [`memory`] | frames, ports and devices that are nothing but memory |
 //! | [`machine`] | facts about the machine, and what its cores did |
 //! | [`progress`] | where a long measurement stands |
@@ -15,6 +17,7 @@
 
 pub mod allocation;
 pub mod compare;
+pub mod ends;
 pub mod interrupt;
 pub mod limit;
 pub mod machine;
@@ -22,3 +25,4 @@ pub mod memory;
 pub mod progress;
 pub mod round_trip;
 pub mod scale;
+pub mod turns;
