@@ -6,7 +6,8 @@
 
 use std::time::Instant;
 
-use bywash_bench::round_trip::{Bywash, Load, Pair, Replay};
+use bywash_bench::ends::Bywash;
+use bywash_bench::round_trip::{Load, Pair, Replay};
 use bywash_bench::turns::{Contestant, each, take_turns};
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use bywash_bench::round_trip::{Bywash, Implementation, Load, Pair, Replay, Smoltcp};
+use bywash_bench::ends::{Bywash, Smoltcp};
+use bywash_bench::round_trip::{Implementation, Load, Pair, Replay};
 use bywash_bench::turns::{Contestant, each, take_turns};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 

@@ -14,6 +14,28 @@ pub const CLIENT: [u8; 4] = [198, 18, 0, 2];
 /// Virtual time of one round, in nanoseconds: about a round trip over a wire.
 pub const ROUND_NS: u64 = 20_000;
 
+/// A TCP that can be both ends.
+pub trait Tcp {
+    /// As it is called in reports.
+    const NAME: &'static str;
+}
+
+/// Ours.
+#[derive(Debug)]
+pub enum Bywash {}
+
+impl Tcp for Bywash {
+    const NAME: &'static str = "bywash";
+}
+
+/// smoltcp.
+#[derive(Debug)]
+pub enum Smoltcp {}
+
+impl Tcp for Smoltcp {
+    const NAME: &'static str = "smoltcp";
+}
+
 /// One end of the link.
 pub trait End {
     /// Takes in what has arrived, lets the application handle it, and sends what is to be sent.

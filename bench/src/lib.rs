@@ -3,6 +3,9 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`round_trip`] | 64-byte requests and replies in memory, ours and smoltcp's |
+//! | [`cycle`] | connections that are opened, asked one thing, and closed |
+//! | [`bulk`] | one connection that carries as much as it can |
+//! | [`shards`] | two shards on two cores beside one |
 //! | [`scale`] | idle connections in memory: bytes per connection |
 //! | [`limit`] | what raw `AF_XDP` allows: sink, reflector, round trip |
 //! | [`compare`] | HTTP on `AF_XDP` and on the kernel's TCP, under wrk, in turns |
@@ -16,7 +19,9 @@
 #![deny(unsafe_code)]
 
 pub mod allocation;
+pub mod bulk;
 pub mod compare;
+pub mod cycle;
 pub mod ends;
 pub mod interrupt;
 pub mod limit;
@@ -25,4 +30,5 @@ pub mod memory;
 pub mod progress;
 pub mod round_trip;
 pub mod scale;
+pub mod shards;
 pub mod turns;

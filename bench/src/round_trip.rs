@@ -12,12 +12,10 @@ mod tests;
 
 use std::fmt;
 
-use crate::ends::{End, ROUND_NS};
+use crate::ends::{End, ROUND_NS, Tcp};
 
-pub use bywash::Bywash;
 pub use pair::Pair;
 pub use replay::Replay;
-pub use smoltcp::Smoltcp;
 
 /// Bytes of a request, and of its reply.
 pub const REQUEST_LEN: usize = 64;
@@ -86,14 +84,12 @@ pub trait Client: End {
     fn replied(&self) -> u64;
 }
 
-/// A TCP that can be both ends.
-pub trait Implementation {
+/// A TCP that can echo and ask.
+pub trait Implementation: Tcp {
     /// Echoes.
     type Server: End;
     /// Asks.
     type Client: Client;
-    /// As it is called in reports.
-    const NAME: &'static str;
 
     /// A listening server with room for `connections`.
     fn server(connections: u32) -> Self::Server;

@@ -1,7 +1,8 @@
 //! Once a server is warm, requests ask for no memory. One test in a process of its own: the counter is the process's.
 
 use bywash_bench::allocation::CountingAllocator;
-use bywash_bench::round_trip::{Bywash, Load, Pair};
+use bywash_bench::ends::Bywash;
+use bywash_bench::round_trip::{Load, Pair};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();

@@ -1,7 +1,8 @@
 //! 64-byte round trips in memory, to be run under callgrind:
 //! `valgrind --tool=callgrind --toggle-collect='*measured*' roundtrip --stack bywash --half server --batch 32`.
 
-use bywash_bench::round_trip::{Bywash, Implementation, Load, Pair, Replay, Segments, Smoltcp};
+use bywash_bench::ends::{Bywash, Smoltcp};
+use bywash_bench::round_trip::{Implementation, Load, Pair, Replay, Segments};
 use clap::{Parser, ValueEnum};
 
 /// 64-byte round trips in memory.

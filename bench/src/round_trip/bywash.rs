@@ -5,16 +5,12 @@ use bywash_core::codec::Raw;
 use bywash_core::shard::{Application, ConnectionId, Context, Host as _, Origin, Transport};
 
 use super::{Client, Implementation, REQUEST_LEN};
+use crate::ends::Bywash;
 use crate::ends::bywash::{self as ours, Host};
-
-/// Ours.
-#[derive(Debug)]
-pub enum Bywash {}
 
 impl Implementation for Bywash {
     type Server = Host<Echo<Raw>>;
     type Client = Host<Requester>;
-    const NAME: &'static str = "bywash";
 
     fn server(connections: u32) -> Self::Server {
         ours::server(ours::config(connections), Echo::default(), Raw::default())

@@ -3,21 +3,16 @@
 use smoltcp::socket::tcp::{Socket, State};
 
 use super::{Client, Implementation, REQUEST_LEN};
-use crate::ends::End;
 use crate::ends::smoltcp::Host;
+use crate::ends::{End, Smoltcp};
 use crate::memory::Wires;
 
 /// Of each direction of each socket, in bytes: room for a batch.
 const BUFFER_LEN: usize = 4096;
 
-/// smoltcp.
-#[derive(Debug)]
-pub enum Smoltcp {}
-
 impl Implementation for Smoltcp {
     type Server = EchoServer;
     type Client = Requester;
-    const NAME: &'static str = "smoltcp";
 
     fn server(connections: u32) -> EchoServer {
         EchoServer { host: Host::server(connections, BUFFER_LEN), message: vec![0; BUFFER_LEN] }

@@ -1,6 +1,7 @@
 //! Both stacks answer everything, and a replayed server does what the recorded one did.
 
 use super::*;
+use crate::ends::{Bywash, Smoltcp};
 
 const LOADS: [Load; 5] = [
     Load::new(1, 1),
