@@ -1,75 +1,53 @@
-//! The 64-byte round trip in memory: ours and smoltcp's.
-//!
-//! The same code runs in two speeds on some machines, in episodes. So the two stacks take turns within each sample, and
-//! the ratio of each such pair is what counts; criterion's own times beside it are for the eye.
+//! The 64-byte round trip in memory: ours and smoltcp's, in turns; criterion's own times beside it are for the eye.
 
 use std::time::{Duration, Instant};
 
-use bywash_bench::round_trip::{Bywash, Implementation, Load, Pair, Recording, Replay, Segments, Smoltcp};
+use bywash_bench::ends::{Bywash, Smoltcp};
+use bywash_bench::round_trip::{Implementation, Load, Pair, Replay};
+use bywash_bench::turns::{Contestant, each, take_turns};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-const LOADS: [Load; 4] = [
-    Load { connections: 1, batch: 1, segments: Segments::Each },
-    Load { connections: 32, batch: 32, segments: Segments::Each },
-    Load { connections: 1, batch: 32, segments: Segments::Each },
-    Load { connections: 1000, batch: 32, segments: Segments::Each },
-];
+const LOADS: [Load; 3] = [Load::new(1, 1), Load::new(1, 32), Load::new(32, 32)];
 /// Requests of one sample.
 const REQUESTS: u32 = 8192;
-/// Pairs of samples behind each ratio.
-const PAIRS: usize = 15;
+/// Samples of each behind a ratio.
+const TURNS: usize = 15;
 
-fn rounds(load: Load) -> u32 {
-    REQUESTS.div_ceil(load.batch)
-}
-
-/// Time of [`REQUESTS`] requests at both ends.
-fn both<I: Implementation>(pair: &mut Pair<I>, load: Load) -> Duration {
-    let begin = Instant::now();
-    pair.measured(rounds(load));
-    begin.elapsed()
+/// Time of a request at both ends.
+fn both<'a, I: Implementation + 'a>(load: Load, requests: u32) -> Contestant<'a> {
+    let mut pair = Pair::<I>::new(load);
+    let rounds = load.rounds(requests);
+    Contestant::new(format!("{}, both halves, {load}", I::NAME), move || {
+        let begin = Instant::now();
+        pair.measured(rounds);
+        each(begin.elapsed(), rounds * load.batch)
+    })
 }
 
 /// The same at the server alone.
-fn server<I: Implementation>(recording: &Recording) -> Duration {
-    let mut replay = Replay::<I>::new(recording);
-    let begin = Instant::now();
-    replay.measured(recording.rounds());
-    begin.elapsed()
-}
-
-/// Prints the medians and the median ratio of samples taken in turns.
-fn take_turns(title: &str, mut ours: impl FnMut() -> Duration, mut theirs: impl FnMut() -> Duration) {
-    let samples: Vec<(f64, f64)> = (0..PAIRS)
-        .map(|_| (ours(), theirs()))
-        .map(|(ours, theirs)| (per_request(ours), per_request(theirs)))
-        .collect();
-    let of = |pick: fn(&(f64, f64)) -> f64| median(samples.iter().map(pick).collect());
-    println!(
-        "{title}: bywash {:.0} ns, smoltcp {:.0} ns, ratio {:.3} (median of {PAIRS} pairs)",
-        of(|s| s.0),
-        of(|s| s.1),
-        of(|s| s.0 / s.1),
-    );
-}
-
-fn per_request(elapsed: Duration) -> f64 {
-    elapsed.as_nanos() as f64 / f64::from(REQUESTS)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn server<'a, I: Implementation + 'a>(load: Load, requests: u32) -> Contestant<'a> {
+    let rounds = load.rounds(requests);
+    let mut replay = Replay::<I>::new(load, rounds);
+    Contestant::new(format!("{}, server half, {load}", I::NAME), move || {
+        replay.record(rounds);
+        let begin = Instant::now();
+        replay.measured();
+        each(begin.elapsed(), rounds * load.batch)
+    })
 }
 
 fn ratios(_: &mut Criterion) {
     for load in LOADS {
-        let (mut ours, mut theirs) = (Pair::<Bywash>::new(load), Pair::<Smoltcp>::new(load));
-        take_turns(&format!("both halves, {load}"), || both(&mut ours, load), || both(&mut theirs, load));
-        let recorded =
-            (Recording::new::<Bywash>(load, rounds(load)), Recording::new::<Smoltcp>(load, rounds(load)));
-        let title = format!("server half, {load}");
-        take_turns(&title, || server::<Bywash>(&recorded.0), || server::<Smoltcp>(&recorded.1));
+        let halves = &mut [server::<Smoltcp>(load, REQUESTS), server::<Bywash>(load, REQUESTS)];
+        take_turns("64-byte requests", "ns", TURNS, halves);
+        let whole = &mut [both::<Smoltcp>(load, REQUESTS), both::<Bywash>(load, REQUESTS)];
+        take_turns("64-byte requests", "ns", TURNS, whole);
+    }
+    // smoltcp goes through all its sockets for each frame.
+    for (connections, requests, turns) in [(1000, 2048, 9), (10_000, 256, 5)] {
+        let load = Load::new(connections, 32);
+        let whole = &mut [both::<Smoltcp>(load, requests), both::<Bywash>(load, REQUESTS)];
+        take_turns("64-byte requests", "ns", turns, whole);
     }
 }
 
@@ -77,13 +55,22 @@ fn absolute<I: Implementation>(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(I::NAME);
     group.throughput(Throughput::Elements(REQUESTS.into()));
     for load in LOADS {
+        let rounds = load.rounds(REQUESTS);
         let mut pair = Pair::<I>::new(load);
         group.bench_function(BenchmarkId::new("both halves", load), |bencher| {
-            bencher.iter_custom(|samples| (0..samples).map(|_| both(&mut pair, load)).sum());
+            bencher.iter(|| pair.measured(rounds));
         });
-        let recording = Recording::new::<I>(load, rounds(load));
+        let mut replay = Replay::<I>::new(load, rounds);
         group.bench_function(BenchmarkId::new("server half", load), |bencher| {
-            bencher.iter_custom(|samples| (0..samples).map(|_| server::<I>(&recording)).sum());
+            bencher.iter_custom(|samples| {
+                let sample = |_| {
+                    replay.record(rounds);
+                    let begin = Instant::now();
+                    replay.measured();
+                    begin.elapsed()
+                };
+                (0..samples).map(sample).sum()
+            });
         });
     }
     group.finish();
@@ -91,7 +78,7 @@ fn absolute<I: Implementation>(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(10).measurement_time(Duration::from_secs(1))
+    config = Criterion::default().sample_size(10).measurement_time(Duration::from_millis(500))
         .warm_up_time(Duration::from_millis(200));
     targets = ratios, absolute::<Bywash>, absolute::<Smoltcp>
 }

@@ -3,9 +3,14 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`round_trip`] | 64-byte requests and replies in memory, ours and smoltcp's |
+//! | [`cycle`] | connections that are opened, asked one thing, and closed |
+//! | [`bulk`] | one connection that carries as much as it can |
+//! | [`shards`] | two shards on two cores beside one |
 //! | [`scale`] | idle connections in memory: bytes per connection |
 //! | [`limit`] | what raw `AF_XDP` allows: sink, reflector, round trip |
 //! | [`compare`] | HTTP on `AF_XDP` and on the kernel's TCP, under wrk, in turns |
+//! | [`ends`] | the two ends of a link, ours and smoltcp's, to which each workload adds its application |
+//! | [`turns`] | ratios from samples that are taken in turns |
 //! | [`memory`] | frames, ports and devices that are nothing but memory |
 //! | [`machine`] | facts about the machine, and what its cores did |
 //! | [`progress`] | where a long measurement stands |
@@ -14,7 +19,10 @@
 #![deny(unsafe_code)]
 
 pub mod allocation;
+pub mod bulk;
 pub mod compare;
+pub mod cycle;
+pub mod ends;
 pub mod interrupt;
 pub mod limit;
 pub mod machine;
@@ -22,3 +30,5 @@ pub mod memory;
 pub mod progress;
 pub mod round_trip;
 pub mod scale;
+pub mod shards;
+pub mod turns;

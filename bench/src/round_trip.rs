@@ -1,7 +1,7 @@
 //! 64-byte requests and replies in memory: our engine's whole path, and smoltcp's beside it.
 //!
-//! A server echoes what clients send. [`Pair`] runs both ends. [`Replay`] runs the server alone: what the clients sent
-//! in a pair is recorded, and shown again to a server that starts from the same seed and clock, and so does the same.
+//! A server echoes what clients send. [`Pair`] runs both ends. [`Replay`] runs a second server alone: what the clients of
+//! a pair send is recorded, and shown again to a server that starts from the same seed and clock, and so does the same.
 
 mod bywash;
 mod pair;
@@ -12,19 +12,13 @@ mod tests;
 
 use std::fmt;
 
-use crate::memory::Wires;
+use crate::ends::{End, ROUND_NS, Tcp};
 
-pub use bywash::Bywash;
 pub use pair::Pair;
-pub use replay::{Recording, Replay};
-pub use smoltcp::Smoltcp;
+pub use replay::Replay;
 
 /// Bytes of a request, and of its reply.
 pub const REQUEST_LEN: usize = 64;
-/// The server's port.
-pub const PORT: u16 = 7;
-/// Virtual time of one round, in nanoseconds: about a round trip over a wire.
-pub const ROUND_NS: u64 = 20_000;
 /// Rounds before anything is measured: buffers are touched and estimators settle.
 pub const WARM_UP_ROUNDS: u32 = 64;
 
@@ -37,6 +31,21 @@ pub struct Load {
     pub batch: u32,
     /// Requests to a segment.
     pub segments: Segments,
+    /// Virtual time from one turn to the next, in nanoseconds, at least 1. When it is so long that more than 40 ms pass
+    /// between two requests of a connection, the ACK of each reply is a segment of its own.
+    pub round_ns: u64,
+}
+
+impl Load {
+    /// Each request in its own segment, and [`ROUND_NS`] to a turn.
+    pub const fn new(connections: u32, batch: u32) -> Self {
+        Self { connections, batch, segments: Segments::Each, round_ns: ROUND_NS }
+    }
+
+    /// Turns that make so many requests, rounded up.
+    pub const fn rounds(&self, requests: u32) -> u32 {
+        requests.div_ceil(self.batch)
+    }
 }
 
 /// How the requests of one connection and batch travel.
@@ -50,20 +59,17 @@ pub enum Segments {
 
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let segments = match self.segments {
-            Segments::Each => "",
-            Segments::Merged => ", merged",
-        };
-        write!(f, "{} connections, batches of {}{segments}", self.connections, self.batch)
+        let plural = if self.connections == 1 { "" } else { "s" };
+        write!(f, "{} connection{plural}, batches of {}", self.connections, self.batch)?;
+        match self.segments {
+            Segments::Each => {}
+            Segments::Merged => f.write_str(", merged")?,
+        }
+        if self.round_ns != ROUND_NS {
+            write!(f, ", {} us to a turn", self.round_ns / 1000)?;
+        }
+        Ok(())
     }
-}
-
-/// One end of the link.
-pub trait End {
-    /// Takes in what has arrived, lets the application handle it, and sends what is to be sent.
-    fn turn(&mut self, now_ns: u64);
-    /// The frames of this end, between turns.
-    fn wires(&mut self) -> &mut Wires;
 }
 
 /// The end that asks.
@@ -78,14 +84,12 @@ pub trait Client: End {
     fn replied(&self) -> u64;
 }
 
-/// A TCP that can be both ends.
-pub trait Implementation {
+/// A TCP that can echo and ask.
+pub trait Implementation: Tcp {
     /// Echoes.
     type Server: End;
     /// Asks.
     type Client: Client;
-    /// As it is called in reports.
-    const NAME: &'static str;
 
     /// A listening server with room for `connections`.
     fn server(connections: u32) -> Self::Server;

@@ -1,7 +1,8 @@
 //! 64-byte round trips in memory, to be run under callgrind:
 //! `valgrind --tool=callgrind --toggle-collect='*measured*' roundtrip --stack bywash --half server --batch 32`.
 
-use bywash_bench::round_trip::{Bywash, Implementation, Load, Pair, Recording, Replay, Segments, Smoltcp};
+use bywash_bench::ends::{Bywash, Smoltcp};
+use bywash_bench::round_trip::{Implementation, Load, Pair, Replay, Segments};
 use clap::{Parser, ValueEnum};
 
 /// 64-byte round trips in memory.
@@ -55,14 +56,13 @@ fn main() {
 
 fn run<I: Implementation>(arguments: &Arguments) {
     let load = Load {
-        connections: arguments.connections.unwrap_or(arguments.batch),
-        batch: arguments.batch,
         segments: match arguments.segments {
             SegmentsName::Each => Segments::Each,
             SegmentsName::Merged => Segments::Merged,
         },
+        ..Load::new(arguments.connections.unwrap_or(arguments.batch), arguments.batch)
     };
-    let rounds = arguments.requests.div_ceil(load.batch);
+    let rounds = load.rounds(arguments.requests);
     let elapsed = match arguments.half {
         Half::Both => {
             let mut pair = Pair::<I>::new(load);
@@ -73,10 +73,10 @@ fn run<I: Implementation>(arguments: &Arguments) {
             elapsed
         }
         Half::Server => {
-            let recording = Recording::new::<I>(load, rounds);
-            let mut replay = Replay::<I>::new(&recording);
+            let mut replay = Replay::<I>::new(load, rounds);
+            replay.record(rounds);
             let begin = std::time::Instant::now();
-            replay.measured(rounds);
+            replay.measured();
             begin.elapsed()
         }
     };

@@ -42,28 +42,11 @@ impl Row<'_> {
 }
 
 impl Frames {
-    /// Room for `frames_max` frames of [`FRAME_MAX`] bytes.
+    /// Room for `frames_max` frames of [`FRAME_MAX`] bytes, 2 million at most; memory is touched as it is used.
     pub fn new(frames_max: usize) -> Self {
         let bytes = vec![0; frames_max * FRAME_MAX.next_multiple_of(ALIGNMENT) + ALIGNMENT];
         let end = bytes.as_ptr().align_offset(ALIGNMENT);
         Self { bytes, spans: Vec::with_capacity(frames_max), read: 0, hidden: 0, end }
-    }
-
-    /// A row that holds a copy of each of `frames`, all of them hidden.
-    pub fn recorded<'a>(frames: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
-        let len: usize = frames.clone().map(|frame| frame.len().next_multiple_of(ALIGNMENT)).sum();
-        let count = frames.clone().count();
-        let mut row = Self::new(0);
-        row.bytes = vec![0; len + 2 * ALIGNMENT];
-        row.end = row.bytes.as_ptr().align_offset(ALIGNMENT);
-        row.spans.reserve_exact(count);
-        for frame in frames {
-            let end = row.end;
-            row.bytes[end..end + frame.len()].copy_from_slice(frame);
-            row.commit(frame.len());
-        }
-        row.hidden = row.spans.len();
-        row
     }
 
     /// Frames that can be read now.
@@ -102,6 +85,21 @@ impl Frames {
     pub fn show(&mut self, count: usize) {
         debug_assert!(count <= self.hidden);
         self.hidden -= count;
+    }
+
+    /// Hides all frames that were not read, until they are shown one by one.
+    pub fn conceal(&mut self) {
+        self.hidden = self.spans.len() - self.read;
+    }
+
+    /// Adds a copy of `frame`.
+    ///
+    /// # Panics
+    /// When the row is full, or the frame longer than [`FRAME_MAX`].
+    pub fn push(&mut self, frame: &[u8]) {
+        let room = self.room().expect("room for one more frame");
+        room[..frame.len()].copy_from_slice(frame);
+        self.commit(frame.len());
     }
 
     /// Drops all frames.

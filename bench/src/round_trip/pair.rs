@@ -2,11 +2,13 @@
 
 use bywash_core::base::random::Random;
 
-use super::{Client, End, Implementation, Load, REQUEST_LEN, ROUND_NS, Segments, WARM_UP_ROUNDS};
+use super::{Client, Implementation, Load, REQUEST_LEN, Segments, WARM_UP_ROUNDS};
+use crate::ends::End;
+use crate::memory::Frames;
 
-/// Connections that are opened in one round at most: less than any backlog.
-const OPENED_PER_ROUND: u32 = 128;
-/// Rounds after which the connections must be open, for each that opens some.
+/// Connections that are opened in one round at most: less than any backlog, and than the frames on a wire.
+const OPENED_PER_ROUND: u32 = 1024;
+/// Rounds after which they must be open.
 const OPENING_ROUNDS_MAX: u32 = 100;
 
 /// A client, a server, and the connections between them.
@@ -17,19 +19,29 @@ pub struct Pair<I: Implementation> {
     /// The order in which connections take turns.
     order: Vec<u32>,
     next: usize,
+    /// Connections that were begun.
+    begun: u32,
     asked: u64,
     now_ns: u64,
-    /// The frames of each round as they reach the server, while it is wanted.
-    recording: Option<Vec<Vec<Vec<u8>>>>,
+    /// What the clients send, while it is wanted.
+    recording: Option<Recording>,
 }
 
-/// Whether what the clients send is kept.
+/// The frames of some rounds as they reach the server.
+pub(super) struct Recording {
+    /// Of all rounds.
+    pub(super) frames: Frames,
+    /// How many there are in each round.
+    pub(super) counts: Vec<usize>,
+}
+
+/// Whether connections are left to be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// It is.
-    Frames,
-    /// It is not.
-    Nothing,
+pub(super) enum Opening {
+    /// Some are.
+    Going,
+    /// None.
+    Done,
 }
 
 impl<I: Implementation> Pair<I> {
@@ -38,27 +50,30 @@ impl<I: Implementation> Pair<I> {
     /// # Panics
     /// When a stack does not do what it is asked.
     pub fn new(load: Load) -> Self {
-        Self::with_recording(load, Keep::Nothing)
+        let mut pair = Self::closed(load);
+        while pair.open_some() == Opening::Going {}
+        pair.run(WARM_UP_ROUNDS);
+        pair
     }
 
-    pub(super) fn with_recording(load: Load, keep: Keep) -> Self {
-        let recording = match keep {
-            Keep::Frames => Some(Vec::new()),
-            Keep::Nothing => None,
-        };
-        let mut pair = Self {
+    /// The two ends before anything was sent.
+    pub(super) fn closed(load: Load) -> Self {
+        Self {
             client: I::client(load.connections),
             server: I::server(load.connections),
             load,
             order: random_order(load.connections),
             next: 0,
+            begun: 0,
             asked: 0,
-            now_ns: ROUND_NS,
-            recording,
-        };
-        pair.open();
-        pair.run(WARM_UP_ROUNDS);
-        pair
+            now_ns: load.round_ns,
+            recording: None,
+        }
+    }
+
+    /// The load.
+    pub fn load(&self) -> Load {
+        self.load
     }
 
     /// Goes through `rounds` rounds of one batch each. Its name is what instruction counts are toggled by.
@@ -68,7 +83,7 @@ impl<I: Implementation> Pair<I> {
     }
 
     /// The same, not to be counted.
-    pub(super) fn run(&mut self, rounds: u32) {
+    pub fn run(&mut self, rounds: u32) {
         for _ in 0..rounds {
             self.ask();
             self.cross();
@@ -80,13 +95,38 @@ impl<I: Implementation> Pair<I> {
     /// # Panics
     /// When a request was not answered in full.
     pub fn finish(&mut self) {
-        self.now_ns += ROUND_NS;
+        self.now_ns += self.load.round_ns;
         self.client.turn(self.now_ns);
         assert_eq!(self.client.replied(), self.asked * REQUEST_LEN as u64, "every request has its reply");
     }
 
-    pub(super) fn into_recording(self) -> Vec<Vec<Vec<u8>>> {
-        self.recording.unwrap_or_default()
+    /// From now on what the clients send is added to `recording`.
+    pub(super) fn record(&mut self, recording: Recording) {
+        self.recording = Some(recording);
+    }
+
+    /// What was recorded; to be emptied before the next round.
+    pub(super) fn recording(&mut self) -> Option<&mut Recording> {
+        self.recording.as_mut()
+    }
+
+    /// Opens some connections more.
+    pub(super) fn open_some(&mut self) -> Opening {
+        let count = OPENED_PER_ROUND.min(self.load.connections - self.begun);
+        (0..count).for_each(|_| self.client.connect());
+        self.begun += count;
+        let mut rounds = 0;
+        while self.client.opened() < self.begun as usize {
+            assert!(rounds < OPENING_ROUNDS_MAX, "connections do not open");
+            self.cross();
+            rounds += 1;
+        }
+        if self.begun < self.load.connections {
+            return Opening::Going;
+        }
+        // The last handshake ends at the server.
+        self.cross();
+        Opening::Done
     }
 
     /// Writes one batch; the last turn is left to [`Self::cross`].
@@ -108,30 +148,15 @@ impl<I: Implementation> Pair<I> {
     #[inline]
     fn cross(&mut self) {
         self.client.turn(self.now_ns);
-        if let Some(recording) = &mut self.recording {
-            recording.push(self.client.wires().sent.iter().map(<[u8]>::to_vec).collect());
+        if let Some(Recording { frames, counts }) = &mut self.recording {
+            let sent = &self.client.wires().sent;
+            sent.iter().for_each(|frame| frames.push(frame));
+            counts.push(sent.len());
         }
         self.client.wires().deliver(self.server.wires());
         self.server.turn(self.now_ns);
         self.server.wires().deliver(self.client.wires());
-        self.now_ns += ROUND_NS;
-    }
-
-    fn open(&mut self) {
-        let mut asked = 0;
-        while asked < self.load.connections {
-            let count = OPENED_PER_ROUND.min(self.load.connections - asked);
-            (0..count).for_each(|_| self.client.connect());
-            asked += count;
-            let mut rounds = 0;
-            while self.client.opened() < asked as usize {
-                assert!(rounds < OPENING_ROUNDS_MAX, "connections do not open");
-                self.cross();
-                rounds += 1;
-            }
-        }
-        // The last handshake ends at the server.
-        self.cross();
+        self.now_ns += self.load.round_ns;
     }
 }
 
