@@ -127,7 +127,7 @@ impl PlainSegment {
         };
         let [_, _, _, _, _, _, _, _, _, protocol, _, _, addresses @ ..] = *header;
         let pseudo = Sum::of_word(addresses).add_word(u16::from(protocol)).add_word(segment.len() as u16);
-        Sum::of_ipv4_header(header).is_valid() && Sum::of(segment).add(pseudo).is_valid()
+        Sum::of_array(header).is_valid() && Sum::of(segment).add(pseudo).is_valid()
     }
 }
 
