@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`engine`] | the turn: burst in, look-up, input, timers, output, burst out |
 //! | [`config`], [`counters`] | what it is made of; what happened |
-//! | [`predicted`] | the in-order path |
+//! | [`burst`], [`predicted`] | looking ahead; the in-order path |
 //! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
 //! | [`passive`], [`active`] | opening, by the peer and by us |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
@@ -18,6 +18,7 @@
 
 pub mod active;
 pub mod answers;
+pub mod burst;
 pub mod config;
 pub mod counters;
 pub mod egress;
@@ -68,6 +69,7 @@ use crate::wire::hash::TupleHasher;
 
 use self::answers::RateLimit;
 use self::config::ADDRESSES_MAX;
+use self::egress::Template;
 use self::listener::Listener;
 use self::neighbour::Neighbours;
 use self::tables::Tables;
@@ -118,8 +120,6 @@ const END: u32 = u32::MAX;
 /// One shard's host.
 pub struct Stack {
     config: StackConfig,
-    /// Our addresses, by index; of the IPv6 ones nothing.
-    locals_v4: Vec<Option<[u8; 4]>>,
     capabilities: Capabilities,
     now: Instant,
     clock: Clock,
@@ -139,6 +139,8 @@ pub struct Stack {
     chunks: ChunkPool,
     receive: ReceivePool,
     neighbours: Neighbours,
+    /// The headers that the in-order path wrote last.
+    template: Template,
     wheel: TimerWheel,
     half_open_wheel: TimerWheel,
     syn_sent_wheel: TimerWheel,
@@ -181,9 +183,8 @@ impl Stack {
         let entries = config.connections_max as usize
             + 2 * config.half_open_max as usize
             + config.time_wait_max as usize;
-        let locals_v4 = config.addresses.iter().map(|local| local.cidr.address().as_v4()).collect();
         Ok(Self {
-            locals_v4,
+            template: Template::NONE,
             hasher: TupleHasher::new(secrets.table),
             tables: Tables::new(entries)?,
             connections: Slab::new(config.connections_max)?,

@@ -8,8 +8,10 @@ use crate::wire::{Address, EtherType, IpProtocol, MacAddress, Sum};
 use crate::wire::{arp, ethernet, ipv4, ipv6};
 
 mod segment;
+mod template;
 
-pub use segment::{Head, RouteV4, send_segment, send_v4};
+pub use segment::{Head, send_segment};
+pub use template::{PlainHead, Template};
 
 /// Hops that our packets may take (`ip_default_ttl`).
 const TTL: u8 = 64;

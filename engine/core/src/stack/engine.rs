@@ -9,11 +9,12 @@ use crate::shard::{ConnectionId, Events, Transport, Turn};
 use crate::table::Entry;
 use crate::tcp::state::Flag;
 
+use super::burst::{Outlook, OutlookKind, Outlooks};
 use super::counters::DropReason;
 use super::ingress::{Arrival, Inbound, Passed};
 use super::neighbour::Create;
 use super::peers::{HostFact, Peers, PublishedTables};
-use super::predicted::{InBurst, LastInBurst, Outlook, Prediction};
+use super::predicted::Prediction;
 use super::tables::{Published, look_up_published};
 use super::{Report, Stack};
 
@@ -30,8 +31,7 @@ pub struct Engine<P, L> {
     /// The tables of all other shards.
     others: Vec<PublishedTables>,
     inbound: Box<[Inbound; BURST_MAX]>,
-    outlooks: Box<[Outlook; BURST_MAX]>,
-    last: Box<LastInBurst>,
+    outlooks: Box<Outlooks>,
 }
 
 /// What the tables of all shards say about a segment.
@@ -48,8 +48,8 @@ impl<P: Port, L: Peers> Engine<P, L> {
     /// Joins a stack to its port. `others` are the tables of all other shards of the server.
     pub fn new(port: P, stack: Stack, peers: L, others: Vec<PublishedTables>) -> Self {
         let inbound = Box::new([Inbound::EMPTY; BURST_MAX]);
-        let outlooks = Box::new([Outlook::General; BURST_MAX]);
-        Self { port, stack, peers, others, inbound, outlooks, last: Box::default() }
+        let outlooks = Box::new(Outlooks::EMPTY);
+        Self { port, stack, peers, others, inbound, outlooks }
     }
 
     /// The port.
@@ -78,9 +78,9 @@ impl<P: Port, L: Peers> Engine<P, L> {
     }
 
     /// Takes a burst from the port: headers of all its frames, then their connections, then each in turn.
-    #[inline]
+    #[inline(never)]
     fn receive<E: Events<Stack>>(&mut self, events: &mut E) -> u32 {
-        let Self { port, stack, peers, others, inbound, outlooks, last } = self;
+        let Self { port, stack, peers, others, inbound, outlooks } = self;
         let (burst, transmit) = port.receive(BURST_MAX);
         let count = burst.len().min(BURST_MAX);
         if count == 0 {
@@ -88,28 +88,31 @@ impl<P: Port, L: Peers> Engine<P, L> {
         }
         stack.counters.bursts += 1;
         stack.counters.frames_received += count as u64;
-        let all_plain = look_through(stack, events, &burst, &mut outlooks[..count], inbound, last);
+        outlooks.look_through(stack, events, &burst, count, inbound);
         let mut strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
-        for (index, outlook) in outlooks[..count].iter().enumerate() {
-            let (frame, mut checksum) = (burst.frame(index), burst.checksum(index));
-            if let Outlook::Expected(id) = outlook {
-                let is_last = all_plain && last.is(*id, index);
-                let in_burst = if is_last { InBurst::Last } else { InBurst::MoreMayFollow };
-                match stack.handle_expected(transmit, events, *id, frame, checksum, in_burst) {
-                    Prediction::Met => continue,
-                    Prediction::Missed(known) => checksum = known,
+        for place in 0..count {
+            let frame = burst.frame(place);
+            let Outlook { kind, id, segment, .. } = outlooks.at(place);
+            if *kind == OutlookKind::Expected {
+                let in_burst = outlooks.in_burst(*id, place);
+                let prediction = stack.handle_expected(transmit, events, *id, segment, frame, in_burst);
+                if prediction == Prediction::Met {
+                    continue;
                 }
             }
-            if !matches!(outlook, Outlook::General) {
-                stack.first_pass(frame, &mut inbound[index]);
-            }
-            handle(
-                stack,
-                &mut strays,
-                transmit,
-                events,
-                &Frame { bytes: frame, inbound: &inbound[index], checksum },
-            );
+            let checksum = match kind {
+                OutlookKind::General => burst.checksum(place),
+                OutlookKind::Damaged => {
+                    stack.counters.drop(DropReason::BadChecksum);
+                    continue;
+                }
+                OutlookKind::Plain | OutlookKind::Expected => {
+                    stack.first_pass(frame, &mut inbound[place]);
+                    ReceivedChecksum::Verified
+                }
+            };
+            let frame = Frame { bytes: frame, inbound: &inbound[place], checksum };
+            handle(stack, &mut strays, transmit, events, &frame);
         }
         count as u32
     }
@@ -144,32 +147,6 @@ impl<P: Port, L: Peers> Engine<P, L> {
             let _ = self.stack.learn(self.port.transmit(), address, mac, Create::Yes);
         }
     }
-}
-
-/// Headers and hashes of all frames, then the connections of the plain ones: by when a frame's turn comes, its lines are
-/// in the cache. Says whether all are plain.
-#[inline(never)]
-fn look_through<B: Burst, E: Events<Stack>>(
-    stack: &mut Stack,
-    events: &mut E,
-    burst: &B,
-    outlooks: &mut [Outlook],
-    inbound: &mut [Inbound; BURST_MAX],
-    last: &mut LastInBurst,
-) -> bool {
-    let mut all_plain = true;
-    for (index, (outlook, inbound)) in outlooks.iter_mut().zip(inbound).enumerate() {
-        let frame = burst.frame(index);
-        *outlook = stack.look_out(frame);
-        if matches!(outlook, Outlook::General) {
-            stack.first_pass(frame, inbound);
-            all_plain = false;
-        }
-    }
-    for (index, outlook) in outlooks.iter_mut().enumerate() {
-        stack.look_ahead(events, outlook, index, last);
-    }
-    all_plain
 }
 
 /// A frame whose headers are known.

@@ -32,6 +32,8 @@ pub struct Neighbours {
     entries: Vec<Neighbour>,
     neighbours_max: u16,
     incomplete: u32,
+    /// How often an entry has changed, wrapping.
+    changes: u32,
 }
 
 /// Where frames for a neighbour go.
@@ -68,7 +70,7 @@ pub enum Probe {
 impl Neighbours {
     /// An empty cache.
     pub fn new(neighbours_max: u16) -> Self {
-        Self { entries: Vec::with_capacity(neighbours_max.into()), neighbours_max, incomplete: 0 }
+        Self { entries: Vec::with_capacity(neighbours_max.into()), neighbours_max, incomplete: 0, changes: 0 }
     }
 
     /// Where frames for entry `index` go.
@@ -78,6 +80,12 @@ impl Neighbours {
             Some(State::Known(mac)) => Resolution::Known(mac),
             Some(State::Incomplete { .. }) | None => Resolution::Pending,
         }
+    }
+
+    /// Goes on whenever an entry says something new: what was derived from one holds until then.
+    #[inline(always)]
+    pub fn changes(&self) -> u32 {
+        self.changes
     }
 
     /// Where frames for entry `index` go, if that is known.
@@ -117,6 +125,7 @@ impl Neighbours {
         match (entry.state, hint) {
             (State::Incomplete { .. }, Some(mac)) => {
                 entry.state = State::Known(mac);
+                self.changes = self.changes.wrapping_add(1);
                 self.incomplete -= 1;
             }
             // It has been given up before: ask anew.
@@ -149,6 +158,7 @@ impl Neighbours {
         }
         self.incomplete -= u32::from(matches!(entry.state, State::Incomplete { .. }));
         entry.state = State::Known(mac);
+        self.changes = self.changes.wrapping_add(1);
         true
     }
 
@@ -173,6 +183,7 @@ impl Neighbours {
             index
         };
         self.incomplete += u32::from(hint.is_none());
+        self.changes = self.changes.wrapping_add(1);
         Ok(index as u16)
     }
 

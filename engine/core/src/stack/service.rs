@@ -39,7 +39,7 @@ impl Stack {
             // It stays marked while it is served: what its events ask for is done here, and a connection that is
             // removed must not be on the list.
             let next = self.connections.at(index).pending_next;
-            let served = match self.serve_quiet(transmit, index) {
+            let served = match self.reply_out_of_line(transmit, index) {
                 Some(Ok(())) => {
                     index = next;
                     continue;
@@ -182,7 +182,7 @@ impl Stack {
     }
 
     #[inline(never)]
-    fn arm_earlier(&mut self, index: u32, due: Tick) {
+    pub(super) fn arm_earlier(&mut self, index: u32, due: Tick) {
         self.connections.at_mut(index).armed_at = due;
         self.wheel.arm(index, due.instant(self.now));
     }
@@ -194,8 +194,8 @@ impl Stack {
         let tuple = Tuple {
             local,
             remote: self.warm[index as usize].remote,
-            local_port: connection.local_port,
-            remote_port: connection.remote_port,
+            local_port: connection.ports.local(),
+            remote_port: connection.ports.remote(),
         };
         (tuple, Hashed::of(&tuple, &self.hasher))
     }

@@ -100,8 +100,8 @@ impl Stack {
             .has(Flag::Timestamps)
             .then(|| Timestamps { value: connection.timestamp(self.now), echo: connection.ts_recent });
         let head = Head {
-            local_port: connection.local_port,
-            remote_port: connection.remote_port,
+            local_port: connection.ports.local(),
+            remote_port: connection.ports.remote(),
             seq,
             ack: connection.rcv_nxt,
             flags,

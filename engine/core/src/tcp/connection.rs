@@ -35,6 +35,35 @@ impl Scales {
     }
 }
 
+/// The two ports of a connection, as our segments carry them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports([u8; 4]);
+
+impl Ports {
+    /// Our port and the peer's.
+    pub const fn new(local: u16, remote: u16) -> Self {
+        Self(((local as u32) << 16 | remote as u32).to_be_bytes())
+    }
+
+    /// Our port.
+    #[inline]
+    pub const fn local(self) -> u16 {
+        u16::from_be_bytes([self.0[0], self.0[1]])
+    }
+
+    /// The peer's port.
+    #[inline]
+    pub const fn remote(self) -> u16 {
+        u16::from_be_bytes([self.0[2], self.0[3]])
+    }
+
+    /// The first four octets of the header of our segments.
+    #[inline(always)]
+    pub const fn octets(self) -> [u8; 4] {
+        self.0
+    }
+}
+
 /// What the in-order path touches of a connection: two cache lines.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -100,10 +129,8 @@ pub struct Connection {
     pub round_trip: RoundTrip,
     /// When `ts_recent` was set, seconds.
     pub ts_recent_at: u32,
-    /// Our port.
-    pub local_port: u16,
-    /// The peer's port.
-    pub remote_port: u16,
+    /// Both ports.
+    pub ports: Ports,
     /// The peer's address when it is an IPv4 one; otherwise it is in the warm block.
     pub remote_v4: [u8; 4],
 }
@@ -264,8 +291,7 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         neighbour: ends.neighbour,
         local: ends.local,
         probes: 0,
-        local_port: ends.local_port,
-        remote_port: ends.remote_port,
+        ports: Ports::new(ends.local_port, ends.remote_port),
         remote_v4: ends.remote.as_v4().unwrap_or_default(),
         round_trip,
         ts_recent_at: seconds(now),

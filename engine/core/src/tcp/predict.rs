@@ -42,8 +42,7 @@ impl Connection {
     }
 }
 
-/// Takes in the acknowledgment, window and timestamps of a segment with `len` octets of text, if it is the predicted
-/// one, and says how many queued octets it acknowledges. `None`: not predicted, nothing was touched.
+/// Takes in the acknowledgment, window and timestamp of a segment, if it is the predicted one, and says how many queued octets it acknowledges. `None`: not predicted, nothing was touched.
 ///
 /// The connection [is quiet](Connection::is_quiet). With octets still in flight the caller starts the retransmission timer
 /// over ([`start_timer`]).
@@ -53,14 +52,13 @@ pub fn take_predicted(
     warm: &mut Warm,
     clock: &Clock,
     segment: &PlainSegment,
-    len: u32,
 ) -> Option<u32> {
-    let (seq, ack) = (SequenceNumber(segment.seq()), SequenceNumber(segment.ack()));
-    let timestamps = segment.timestamps();
+    let (seq, ack) = (SequenceNumber(segment.seq), SequenceNumber(segment.ack));
+    let len = u32::from(segment.len);
     let acked = ack.since(connection.snd_una);
     let flight = connection.flight();
-    let window = u32::from(segment.window()) << connection.scales.send();
-    let is_older = (timestamps.value.wrapping_sub(connection.ts_recent) as i32) < 0;
+    let window = u32::from(segment.window) << connection.scales.send();
+    let is_older = (segment.ts_value.wrapping_sub(connection.ts_recent) as i32) < 0;
     let is_predicted = seq == connection.rcv_nxt
         && len <= connection.rcv_adv.since(connection.rcv_nxt)
         && acked <= flight
@@ -76,7 +74,7 @@ pub fn take_predicted(
     }
     if seq == connection.last_ack_sent {
         // RFC 7323 section 4.3 (2): only a segment that spans the last ACK sent moves TS.Recent.
-        connection.ts_recent = timestamps.value;
+        connection.ts_recent = segment.ts_value;
         connection.ts_recent_at = clock.s;
     }
     if window > connection.snd_wnd {

@@ -228,6 +228,12 @@ impl Flags {
         had
     }
 
+    /// Takes all of `mask` out.
+    #[inline(always)]
+    pub fn clear(&mut self, mask: Self) {
+        self.0 &= !mask.0;
+    }
+
     /// The set of `flags`.
     pub const fn of(flags: &[Flag]) -> Self {
         let mut bits = 0;

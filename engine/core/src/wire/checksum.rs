@@ -176,6 +176,9 @@ impl Sum {
 pub(crate) struct Words(u64);
 
 impl Words {
+    /// No words.
+    pub(crate) const NONE: Self = Self(0);
+
     /// One word of 16 bits, a number.
     #[inline(always)]
     pub(crate) const fn of_u16(word: u16) -> Self {

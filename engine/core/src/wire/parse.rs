@@ -17,7 +17,7 @@ mod usual;
 mod verify;
 
 pub use packet::{Addresses, Family, Kind, OptionsLayout, Packet, TcpFields};
-pub use plain::PlainSegment;
+pub use plain::{PlainHeaders, PlainSegment};
 pub use verify::{verify, verify_network, verify_transport};
 
 /// What the first byte of a frame belongs to.

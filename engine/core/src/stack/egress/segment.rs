@@ -46,7 +46,7 @@ impl Head {
 
 /// Where a segment over IPv4 and Ethernet goes.
 #[derive(Clone, Copy, Debug)]
-pub struct RouteV4<'a> {
+pub(super) struct RouteV4<'a> {
     /// The next hop's link-layer address.
     pub mac: &'a MacAddress,
     /// Our address.
@@ -58,15 +58,15 @@ pub struct RouteV4<'a> {
 /// Ethernet, IPv4 and TCP header.
 const HEAD_LEN: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN + tcp::HEADER_LEN;
 /// Where the TCP header begins.
-const TCP: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
+pub(super) const TCP: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
 /// `NOP NOP TIMESTAMPS 10` (RFC 7323 appendix A).
-const TIMESTAMPS_HEAD: u32 = 0x0101_080a;
+pub(super) const TIMESTAMPS_HEAD: u32 = 0x0101_080a;
 /// Octets of the timestamps option with its padding.
-const TIMESTAMPS_LEN: usize = 12;
+pub(super) const TIMESTAMPS_LEN: usize = 12;
 /// The type field, and the first two octets of an IPv4 header without options.
-const IPV4_HEAD: u32 = (EtherType::IPV4.0 as u32) << 16 | 0x4500;
+pub(super) const IPV4_HEAD: u32 = (EtherType::IPV4.0 as u32) << 16 | 0x4500;
 /// Not to be fragmented, hops and protocol.
-const FRAGMENT_AND_HOPS: u32 = 0x4000 << 16 | (TTL as u32) << 8 | IpProtocol::TCP.0 as u32;
+pub(super) const FRAGMENT_AND_HOPS: u32 = 0x4000 << 16 | (TTL as u32) << 8 | IpProtocol::TCP.0 as u32;
 
 /// Sends a segment as [`send_tcp`] does. The usual one, IPv4 over Ethernet, is written at fixed offsets.
 ///
@@ -95,8 +95,8 @@ pub fn send_segment<T: Transmit>(
 ///
 /// # Errors
 /// [`NoFrame`]; `fill` was not called.
-#[inline(always)]
-pub fn send_v4<T: Transmit>(
+#[inline]
+fn send_v4<T: Transmit>(
     transmit: &mut T,
     capabilities: &Capabilities,
     route: &RouteV4<'_>,
@@ -137,7 +137,7 @@ pub fn send_v4<T: Transmit>(
 
 /// Writes a big-endian word and returns it to be summed: to read it back would wait for the store.
 #[inline(always)]
-fn put<const N: usize>(bytes: &mut [u8; N], at: usize, word: u32) -> Words {
+pub(super) fn put<const N: usize>(bytes: &mut [u8; N], at: usize, word: u32) -> Words {
     bytes[at..at + 4].copy_from_slice(&word.to_be_bytes());
     Words::of_u32(word)
 }

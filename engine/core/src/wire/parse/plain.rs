@@ -5,13 +5,42 @@ use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::Medium;
-use crate::wire::tcp::{Flags, Timestamps};
+use crate::wire::tcp::Flags;
 use crate::wire::{EtherType, IpProtocol, Sum, ethernet, ipv4};
+
+/// What a plain segment says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainSegment {
+    /// SEG.SEQ.
+    pub seq: u32,
+    /// SEG.ACK.
+    pub ack: u32,
+    /// The timestamp value of its sender.
+    pub ts_value: u32,
+    /// SEG.WND, not scaled.
+    pub window: u16,
+    /// Start of the payload, in bytes from the start of the frame.
+    pub payload: u16,
+    /// Bytes of payload.
+    pub len: u16,
+}
+
+impl PlainSegment {
+    /// Nothing: what a place holds before it is filled.
+    pub const EMPTY: Self = Self { seq: 0, ack: 0, ts_value: 0, window: 0, payload: 0, len: 0 };
+
+    /// The payload, out of the frame that this was read from; empty for a shorter frame.
+    #[inline(always)]
+    pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let start = usize::from(self.payload);
+        frame.get(start..start + usize::from(self.len)).unwrap_or_default()
+    }
+}
 
 /// The headers of a plain segment as they lie on the wire.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub struct PlainSegment {
+pub struct PlainHeaders {
     version_class: U16,
     total_length: U16,
     identification: U16,
@@ -34,7 +63,7 @@ pub struct PlainSegment {
 }
 
 /// Bytes of all the headers.
-const HEADERS_LEN: usize = size_of::<PlainSegment>();
+const HEADERS_LEN: usize = size_of::<PlainHeaders>();
 const _: () = assert!(HEADERS_LEN == 52);
 /// Version 4, five words; the traffic class is free.
 const VERSION: u16 = 0x4500;
@@ -45,7 +74,7 @@ const OFFSET_ACK: u16 = 0x8000 | Flags::ACK.bits() as u16;
 /// `NOP NOP TIMESTAMPS 10` (RFC 7323 appendix A).
 const TIMESTAMPS_HEAD: u32 = 0x0101_080a;
 
-impl PlainSegment {
+impl PlainHeaders {
     /// The headers and the whole IP packet of `frame`, if it is a plain segment that was not sent to a group.
     #[inline(always)]
     pub fn of(frame: &[u8], medium: Medium) -> Option<(&Self, &[u8])> {
@@ -72,51 +101,24 @@ impl PlainSegment {
         Some((headers, packet.get(..len)?))
     }
 
-    /// The same of a frame that [`PlainSegment::of`] has looked at already.
-    #[inline(always)]
-    pub fn again(frame: &[u8], medium: Medium) -> Option<(&Self, &[u8])> {
-        let packet = match medium {
-            Medium::Ethernet => frame.get(ethernet::HEADER_LEN..)?,
-            Medium::Ip => frame,
-        };
-        let (headers, _) = Self::ref_from_prefix(packet).ok()?;
-        Some((headers, packet.get(..usize::from(headers.total_length.get()))?))
-    }
-
     /// The tuple as the connection tables hold it: local address, remote address, local and remote port.
     #[inline(always)]
     pub fn words(&self) -> [u32; 3] {
         [self.destination.get(), self.source.get(), self.ports.get().rotate_left(16)]
     }
 
-    /// SEG.SEQ.
+    /// What the segment says; `frame` and `packet` are those that [`PlainHeaders::of`] was given and gave.
     #[inline(always)]
-    pub fn seq(&self) -> u32 {
-        self.sequence.get()
-    }
-
-    /// SEG.ACK.
-    #[inline(always)]
-    pub fn ack(&self) -> u32 {
-        self.acknowledgment.get()
-    }
-
-    /// SEG.WND, not scaled.
-    #[inline(always)]
-    pub fn window(&self) -> u16 {
-        self.window.get()
-    }
-
-    /// The timestamps option.
-    #[inline(always)]
-    pub fn timestamps(&self) -> Timestamps {
-        Timestamps { value: self.value.get(), echo: self.echo.get() }
-    }
-
-    /// The payload, out of the packet that these headers begin.
-    #[inline(always)]
-    pub fn payload(packet: &[u8]) -> &[u8] {
-        packet.get(HEADERS_LEN..).unwrap_or_default()
+    pub fn segment(&self, frame: &[u8], packet: &[u8]) -> PlainSegment {
+        let network = packet.as_ptr().addr() - frame.as_ptr().addr();
+        PlainSegment {
+            seq: self.sequence.get(),
+            ack: self.acknowledgment.get(),
+            ts_value: self.value.get(),
+            window: self.window.get(),
+            payload: (network + HEADERS_LEN) as u16,
+            len: (packet.len() - HEADERS_LEN) as u16,
+        }
     }
 
     /// Whether both checksums of the packet are right.
@@ -136,7 +138,7 @@ mod tests {
     use super::*;
     use crate::wire::ipv4::{Fragmentation, Ipv4Repr};
     use crate::wire::parse::{classify, verify};
-    use crate::wire::tcp::{Options, TcpRepr, seal};
+    use crate::wire::tcp::{Options, TcpRepr, Timestamps, seal};
     use crate::wire::{MacAddress, ethernet::EthernetRepr};
     use proptest::prelude::*;
     use std::vec;
@@ -196,24 +198,26 @@ mod tests {
         ) {
             let mut frame = plain(&payload, push, padding);
             if edits.is_empty() && cut < padding {
-                prop_assert!(PlainSegment::of(&frame, Medium::Ethernet).is_some());
+                prop_assert!(PlainHeaders::of(&frame, Medium::Ethernet).is_some());
             }
             for (at, value) in edits {
                 let at = at % frame.len();
                 frame[at] = value;
             }
             frame.truncate(frame.len() - cut.min(frame.len()));
-            let Some((headers, packet)) = PlainSegment::of(&frame, Medium::Ethernet) else { return Ok(()) };
+            let Some((headers, packet)) = PlainHeaders::of(&frame, Medium::Ethernet) else { return Ok(()) };
             let general = classify(&frame, Medium::Ethernet).unwrap();
             let super::super::Kind::Tcp(fields) = general.kind else { panic!("not TCP: {general:?}") };
             prop_assert_eq!(general.words_v4(&frame), Some(headers.words()));
-            prop_assert_eq!((fields.seq, fields.ack, fields.window), (headers.seq(), headers.ack(), headers.window()));
-            prop_assert_eq!(fields.options, super::super::OptionsLayout::Timestamps(headers.timestamps()));
+            let segment = headers.segment(&frame, packet);
+            prop_assert_eq!((fields.seq, fields.ack, fields.window), (segment.seq, segment.ack, segment.window));
+            let super::super::OptionsLayout::Timestamps(timestamps) = fields.options else {
+                panic!("no timestamps: {general:?}")
+            };
+            prop_assert_eq!(timestamps.value, segment.ts_value);
             prop_assert!(fields.flags.without(Flags::PSH) == Flags::ACK);
-            prop_assert_eq!(general.payload(&frame), PlainSegment::payload(packet));
-            prop_assert_eq!(verify(&frame, &general).is_ok(), PlainSegment::is_intact(packet));
-            let (again, same) = PlainSegment::again(&frame, Medium::Ethernet).unwrap();
-            prop_assert_eq!((again.words(), same), (headers.words(), packet));
+            prop_assert_eq!(general.payload(&frame), segment.payload(&frame));
+            prop_assert_eq!(verify(&frame, &general).is_ok(), PlainHeaders::is_intact(packet));
         }
     }
 }

@@ -1,0 +1,144 @@
+//! A burst, looked through before its frames' turns come: headers and hashes of all, then the connections of the plain
+//! ones, so that each turn finds its cache lines there.
+
+use crate::base::slab::Key;
+use crate::port::{Burst, ReceivedChecksum};
+use crate::shard::Events;
+use crate::table::Kind as EntryKind;
+use crate::wire::parse::{PlainHeaders, PlainSegment};
+
+use super::Stack;
+use super::engine::BURST_MAX;
+use super::ingress::Inbound;
+
+/// What is known of the frames of a burst.
+#[derive(Debug)]
+pub struct Outlooks {
+    of: [Outlook; BURST_MAX],
+    /// For each class of connections the place in the burst of its last plain segment.
+    last: [u8; LAST_CLASSES],
+    /// Whether every frame is a plain segment.
+    all_plain: bool,
+}
+
+/// Connections whose indices agree modulo this share a class: one takes another's last segment for one of its own.
+const LAST_CLASSES: usize = 256;
+
+/// What is known of one frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outlook {
+    pub(super) kind: OutlookKind,
+    hash: u32,
+    tuple: [u32; 3],
+    /// The connection that the tuple had when the burst was looked through.
+    pub(super) id: Key,
+    pub(super) segment: PlainSegment,
+}
+
+/// Which way a frame goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OutlookKind {
+    /// No plain segment: the general path has its headers.
+    General,
+    /// A plain segment with a wrong checksum.
+    Damaged,
+    /// A plain segment, verified, for no open connection that was known.
+    Plain,
+    /// A plain segment, verified, for an open connection.
+    Expected,
+}
+
+/// Whether a burst has more segments for the same connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InBurst {
+    /// This is the last: what it calls for can leave at once.
+    Last,
+    /// It may: what is to be sent waits, to be one segment for all of them.
+    MoreMayFollow,
+}
+
+impl Outlooks {
+    const NONE: Outlook = Outlook {
+        kind: OutlookKind::General,
+        hash: 0,
+        tuple: [0; 3],
+        id: Key { index: 0, generation: 0 },
+        segment: PlainSegment::EMPTY,
+    };
+
+    /// Of no frames.
+    pub const EMPTY: Self = Self { of: [Self::NONE; BURST_MAX], last: [0; LAST_CLASSES], all_plain: false };
+
+    /// What is known of the frame at `place`.
+    #[inline(always)]
+    pub(super) fn at(&self, place: usize) -> &Outlook {
+        &self.of[place % BURST_MAX]
+    }
+
+    /// Whether more may come for the connection of the frame at `place`; it may say so where that is for another, or none.
+    #[inline(always)]
+    pub(super) fn in_burst(&self, id: Key, place: usize) -> InBurst {
+        let is_last = self.last[id.index as usize % LAST_CLASSES] == place as u8;
+        if self.all_plain && is_last { InBurst::Last } else { InBurst::MoreMayFollow }
+    }
+
+    /// Looks through the first `count` frames of a burst.
+    #[inline(never)]
+    pub(super) fn look_through<B: Burst, E: Events<Stack>>(
+        &mut self,
+        stack: &mut Stack,
+        events: &E,
+        burst: &B,
+        count: usize,
+        inbound: &mut [Inbound; BURST_MAX],
+    ) {
+        self.all_plain = true;
+        for (place, outlook) in self.of[..count].iter_mut().enumerate() {
+            let frame = burst.frame(place);
+            if !outlook.read(stack, frame, burst.checksum(place)) {
+                stack.first_pass(frame, &mut inbound[place]);
+                self.all_plain = false;
+            }
+        }
+        for (place, outlook) in self.of[..count].iter_mut().enumerate() {
+            if outlook.kind == OutlookKind::Plain && outlook.find(stack) {
+                stack.connections.prefetch(outlook.id.index);
+                events.prefetch(outlook.id);
+                self.last[outlook.id.index as usize % LAST_CLASSES] = place as u8;
+            }
+        }
+    }
+}
+
+impl Outlook {
+    /// Reads, verifies and hashes a plain segment and asks for its place in the table; says whether it is one.
+    #[inline(always)]
+    fn read(&mut self, stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> bool {
+        let Some((headers, packet)) = PlainHeaders::of(frame, stack.capabilities.medium) else {
+            self.kind = OutlookKind::General;
+            return false;
+        };
+        let tuple = headers.words();
+        let hash = stack.hasher.v4(tuple) as u32;
+        stack.tables.prefetch_v4(hash);
+        (self.hash, self.tuple) = (hash, tuple);
+        self.segment = headers.segment(frame, packet);
+        let is_intact = matches!(checksum, ReceivedChecksum::Verified) || PlainHeaders::is_intact(packet);
+        self.kind = if is_intact { OutlookKind::Plain } else { OutlookKind::Damaged };
+        true
+    }
+
+    /// Looks up the open connection of a plain segment; says whether there is one. Frames of one burst make and remove
+    /// entries for each other: whether this one still holds, its key says later.
+    #[inline(always)]
+    fn find(&mut self, stack: &Stack) -> bool {
+        match stack.tables.find_v4(self.hash, &self.tuple) {
+            Some(entry) if matches!(entry.kind(), EntryKind::Synchronized) => {
+                self.kind = OutlookKind::Expected;
+                self.id = entry.key();
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+}
