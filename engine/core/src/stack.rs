@@ -185,7 +185,7 @@ impl Stack {
         Ok(Self {
             locals_v4,
             hasher: TupleHasher::new(secrets.table),
-            tables: Tables::new(entries)?,
+            tables: Tables::new(entries, &config.addresses)?,
             connections: Slab::new(config.connections_max)?,
             warm: Vec::with_capacity(config.connections_max as usize),
             recoveries: PlainSlab::new(config.recoveries_max)?,
