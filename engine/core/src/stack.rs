@@ -186,7 +186,7 @@ impl Stack {
         Ok(Self {
             template: Template::NONE,
             hasher: TupleHasher::new(secrets.table),
-            tables: Tables::new(entries)?,
+            tables: Tables::new(entries, &config.addresses)?,
             connections: Slab::new(config.connections_max)?,
             warm: Vec::with_capacity(config.connections_max as usize),
             recoveries: PlainSlab::new(config.recoveries_max)?,

@@ -5,6 +5,8 @@ use crate::table::{Entry, InsertError, Lookup, TableReader, TableWriter};
 use crate::wire::Tuple;
 use crate::wire::hash::TupleHasher;
 
+use super::config::LocalAddress;
+
 /// A tuple as the tables hold it, with its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hashed {
@@ -52,12 +54,15 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Room for `connections_max` entries of each family; memory is touched as it is used.
+    /// Room for `connections_max` entries of each family that `addresses` of ours have; memory is touched as it is used.
     ///
     /// # Errors
     /// [`OutOfMemory`].
-    pub fn new(connections_max: usize) -> Result<Self, OutOfMemory> {
-        Ok(Self { v4: TableWriter::new(connections_max)?, v6: TableWriter::new(connections_max)? })
+    pub fn new(connections_max: usize, addresses: &[LocalAddress]) -> Result<Self, OutOfMemory> {
+        let has_v4 = addresses.iter().any(|local| local.cidr.address().is_v4());
+        let has_v6 = addresses.iter().any(|local| !local.cidr.address().is_v4());
+        let room = |has: bool| if has { connections_max } else { 0 };
+        Ok(Self { v4: TableWriter::new(room(has_v4))?, v6: TableWriter::new(room(has_v6))? })
     }
 
     /// The entry of a tuple.
@@ -87,34 +92,50 @@ impl Tables {
     /// [`InsertError`]: full, or there is one already.
     pub fn insert(&mut self, tuple: &Hashed, entry: Entry) -> Result<(), InsertError> {
         match &tuple.words {
-            Words::V4(words) => self.v4.insert(tuple.hash, words, entry),
-            Words::V6(words) => self.v6.insert(tuple.hash, words, entry),
+            Words::V4(words) => self.v4.insert(tuple.hash, words, entry).map(|_| ()),
+            Words::V6(words) => self.v6.insert(tuple.hash, words, entry).map(|_| ()),
         }
     }
 
     /// Changes what a tuple's entry says.
     pub fn set_entry(&mut self, tuple: &Hashed, entry: Entry) {
         match &tuple.words {
-            Words::V4(words) => self.v4.set_entry(tuple.hash, words, entry),
-            Words::V6(words) => self.v6.set_entry(tuple.hash, words, entry),
-        };
+            Words::V4(words) => set_entry(&mut self.v4, tuple.hash, words, entry),
+            Words::V6(words) => set_entry(&mut self.v6, tuple.hash, words, entry),
+        }
     }
 
     /// Removes a tuple's entry.
     pub fn remove(&mut self, tuple: &Hashed) {
         match &tuple.words {
-            Words::V4(words) => self.v4.remove(tuple.hash, words),
-            Words::V6(words) => self.v6.remove(tuple.hash, words),
-        };
+            Words::V4(words) => remove(&mut self.v4, tuple.hash, words),
+            Words::V6(words) => remove(&mut self.v6, tuple.hash, words),
+        }
     }
 
-    /// Asks for the cache line in which a look-up will begin.
+    /// Asks for the word with which a look-up will begin.
     #[inline]
     pub fn prefetch(&self, tuple: &Hashed) {
         match &tuple.words {
             Words::V4(_) => self.v4.prefetch(tuple.hash),
             Words::V6(_) => self.v6.prefetch(tuple.hash),
         }
+    }
+
+    /// Reads that word, asked for some time before, and asks for what the look-up will read next.
+    #[inline]
+    pub fn prefetch_slot(&self, tuple: &Hashed) {
+        match &tuple.words {
+            Words::V4(_) => self.v4.prefetch_slot(tuple.hash),
+            Words::V6(_) => self.v6.prefetch_slot(tuple.hash),
+        }
+    }
+
+    /// Counts what is inserted, removed and changed in both tables, and wraps: as long as it stays the same, so does
+    /// every answer.
+    #[inline]
+    pub fn changes(&self) -> u32 {
+        self.v4.changes().wrapping_add(self.v6.changes())
     }
 
     /// Entries of both families.
@@ -135,6 +156,23 @@ impl Tables {
     /// Where the arrays of both lie, for advice about huge pages.
     pub fn address_ranges(&self) -> impl Iterator<Item = core::ops::Range<usize>> {
         self.v4.address_ranges().into_iter().chain(self.v6.address_ranges())
+    }
+}
+
+fn set_entry<const WORDS: usize>(
+    table: &mut TableWriter<WORDS>,
+    hash: u32,
+    tuple: &[u32; WORDS],
+    entry: Entry,
+) {
+    if let Some((place, _)) = table.locate(hash, tuple) {
+        table.set_entry(place, entry);
+    }
+}
+
+fn remove<const WORDS: usize>(table: &mut TableWriter<WORDS>, hash: u32, tuple: &[u32; WORDS]) {
+    if let Some((place, _)) = table.locate(hash, tuple) {
+        table.remove(place, hash);
     }
 }
 

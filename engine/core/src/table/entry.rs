@@ -38,16 +38,19 @@ impl fmt::Display for IndexTooLarge {
 
 impl core::error::Error for IndexTooLarge {}
 
-const KIND_SHIFT: u32 = 30;
+/// Bits of an index in [`Entry::to_bits`]; two for the kind and one that is always set lie above it.
+const INDEX_BITS: u32 = 29;
+const KIND_SHIFT: u32 = u32::BITS + INDEX_BITS;
+const PRESENT: u64 = 1 << 63;
 
 impl Entry {
-    /// The largest slab index: 30 bits.
-    pub const INDEX_MAX: u32 = (1 << KIND_SHIFT) - 1;
+    /// The largest slab index: 29 bits.
+    pub const INDEX_MAX: u32 = (1 << INDEX_BITS) - 1;
 
     /// The entry for the record of `kind` under `key`.
     ///
     /// # Errors
-    /// [`IndexTooLarge`] if the index needs more than 30 bits; slabs of up to 2³⁰ values give no such key.
+    /// [`IndexTooLarge`] if the index needs more than 29 bits; slabs of up to 2²⁹ values give no such key.
     #[inline]
     pub const fn new(kind: Kind, key: Key) -> Result<Self, IndexTooLarge> {
         if key.index > Self::INDEX_MAX {
@@ -80,21 +83,28 @@ impl Entry {
         self.key
     }
 
-    /// Kind and index in one word.
+    /// The entry as a number that is never 0.
     #[inline]
-    pub(super) const fn place(self) -> u32 {
-        (self.kind as u32) << KIND_SHIFT | self.key.index
+    pub(super) const fn to_bits(self) -> u64 {
+        PRESENT
+            | (self.kind as u64) << KIND_SHIFT
+            | (self.key.index as u64) << u32::BITS
+            | self.key.generation as u64
     }
 
-    /// The entry of a word made by [`place`](Self::place), and a generation.
+    /// The entry of a number made by [`to_bits`](Self::to_bits); `None` for 0.
     #[inline]
-    pub(super) const fn from_parts(place: u32, generation: u32) -> Self {
-        let kind = match place >> KIND_SHIFT {
+    pub(super) const fn from_bits(bits: u64) -> Option<Self> {
+        if bits & PRESENT == 0 {
+            return None;
+        }
+        let kind = match bits >> KIND_SHIFT & 3 {
             0 => Kind::SynReceived,
             1 => Kind::Synchronized,
             2 => Kind::SynSent,
             _ => Kind::TimeWait,
         };
-        Self { kind, key: Key { index: place & Self::INDEX_MAX, generation } }
+        let index = (bits >> u32::BITS) as u32 & Self::INDEX_MAX;
+        Some(Self { kind, key: Key { index, generation: bits as u32 } })
     }
 }

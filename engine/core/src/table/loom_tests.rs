@@ -1,7 +1,6 @@
-//! Model checks: one writer and one reader on a table of four groups of two slots, in all interleavings with up
+//! Model checks: one writer and one reader on a table of five groups of two slots, in all interleavings with up
 //! to three (once two) preemptions and with all values that the memory model lets a load return.
 
-use super::tags::Tag;
 use super::{Entry, Kind, Lookup, TableWriter};
 use crate::base::slab::Key;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -17,22 +16,22 @@ const F: Tuple = [6, 0x60];
 /// Differs from `A` in one word and from `B` in the other.
 const D: Tuple = [1, 0x20];
 
-/// The tuple's hash: the home is the same for all (two fit, then two in the next group), the tag is that of the
-/// first word, so that `A` and `D` have the same.
+/// The tuple's hash: home is the same for all (two fit), and so is the second group (two more fit; what comes after
+/// that is far). The tag is that of the first word, so that `A` and `D` have the same.
 fn hash(table: &TableWriter<2>, tuple: Tuple) -> u32 {
-    let belongs = |hash: &u32| {
-        let home = table.table.home(*hash);
-        home.group == 0 && home.tag == Tag::from_bits(u64::from(tuple[0]))
-    };
-    (0..u32::MAX).find(belongs).unwrap()
+    let belongs = |hash: &u32| table.table.home(*hash) == 0 && table.table.second(*hash) == 2;
+    (0..u32::MAX).map(|upper| upper << 7 | tuple[0]).find(belongs).unwrap()
 }
 
 fn remove(table: &mut TableWriter<2>, tuple: Tuple) {
-    table.remove(hash(table, tuple), &tuple).unwrap();
+    let hash = hash(table, tuple);
+    let (place, _) = table.locate(hash, &tuple).unwrap();
+    table.remove(place, hash).unwrap();
 }
 
 fn change(table: &mut TableWriter<2>, tuple: Tuple) {
-    table.set_entry(hash(table, tuple), &tuple, changed(tuple)).unwrap();
+    let (place, _) = table.locate(hash(table, tuple), &tuple).unwrap();
+    table.set_entry(place, changed(tuple));
 }
 
 fn entry(tuple: Tuple) -> Entry {
@@ -95,31 +94,27 @@ fn check(before: &'static [Tuple], sought: Tuple, write: fn(&mut TableWriter<2>)
 
 #[test]
 fn loom_insert_is_seen_whole_or_not_at_all() {
-    assert_eq!(check(&[A], B, |table| insert(table, B)), [true, false, true]);
+    // At home, in the second group, behind it.
+    for before in [&[A][..], &[A, C], &[A, C, E, F]] {
+        assert_eq!(check(before, B, |table| insert(table, B)), [true, false, true]);
+    }
 }
 
 #[test]
 fn loom_insert_hides_nobody() {
     assert_eq!(check(&[A, B], B, |table| insert(table, C)), [true, false, false]);
+    assert_eq!(check(&[A, B, C, E], E, |table| insert(table, F)), [true, false, false]);
 }
 
 #[test]
-fn loom_removal_that_moves_an_entry_hides_it_from_nobody() {
+fn loom_removal_hides_nobody() {
     for sought in [B, C] {
-        let given = check(&[A, B, C], sought, |table| {
-            remove(table, A);
-        });
-        assert_eq!(given, [true, false, false]);
+        assert_eq!(check(&[A, B, C], sought, |table| remove(table, A)), [true, false, false]);
     }
-}
-
-#[test]
-fn loom_removal_that_moves_two_entries_hides_neither() {
-    for sought in [C, F] {
-        let given = check(&[A, B, C, E, F], sought, |table| {
-            remove(table, A);
-        });
-        assert_eq!(given, [true, false, false]);
+    assert_eq!(check(&[A, B, C, E], E, |table| remove(table, C)), [true, false, false]);
+    for removed in [A, C] {
+        let before = if removed == A { &[A, B, C, E, F] } else { &[C, B, A, E, F] };
+        assert_eq!(check(before, F, |table| remove(table, A)), [true, false, false], "{removed:?}");
     }
 }
 
@@ -134,27 +129,25 @@ fn loom_removal_and_return_hide_nobody() {
 
 #[test]
 fn loom_removal_is_seen_whole_or_not_at_all() {
-    let given = check(&[A, B, C], A, |table| {
-        remove(table, A);
-    });
-    assert_eq!(given, [true, false, true]);
+    for before in [&[A, B][..], &[B, C, A], &[B, C, E, F, A]] {
+        assert_eq!(check(before, A, |table| remove(table, A)), [true, false, true]);
+    }
 }
 
 #[test]
 fn loom_change_of_state_is_seen_whole_or_not_at_all() {
-    let given = check(&[A], A, |table| {
-        change(table, A);
-    });
-    assert_eq!(given, [true, true, false]);
+    assert_eq!(check(&[A], A, |table| change(table, A)), [true, true, false]);
 }
 
 #[test]
-fn loom_move_and_change_of_state_lose_neither() {
+fn loom_return_to_another_place_is_seen_whole_or_not_at_all() {
     let given = check(&[A, B, C], C, |table| {
+        remove(table, C);
         remove(table, A);
+        insert(table, C);
         change(table, C);
     });
-    assert_eq!(given, [true, true, false]);
+    assert_eq!(given, [true, true, true]);
 }
 
 #[test]
@@ -178,6 +171,29 @@ fn loom_answers_do_not_go_back_in_time() {
 }
 
 #[test]
+fn loom_removal_that_the_reader_knows_of_is_final() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let mut table = TableWriter::<2>::new(7).unwrap();
+        insert(&mut table, A);
+        let (reader, hash) = (table.reader(), hash(&table, A));
+        let is_removed = loom::sync::Arc::new(loom::sync::atomic::AtomicU32::new(0));
+        let told = is_removed.clone();
+        let other = thread::spawn(move || {
+            if told.load(Ordering::Acquire) == 1 {
+                assert_eq!(reader.find(hash, &A).found(), None);
+            }
+        });
+        remove(&mut table, A);
+        is_removed.store(1, Ordering::Release);
+        // The same slot and the same tag.
+        insert(&mut table, D);
+        other.join().unwrap();
+    });
+}
+
+#[test]
 fn loom_reused_slot_never_answers_for_its_former_tuple() {
     for sought in [A, D] {
         let given = check(&[A], sought, |table| {
@@ -189,10 +205,23 @@ fn loom_reused_slot_never_answers_for_its_former_tuple() {
 }
 
 #[test]
+fn loom_slot_that_gets_its_former_tuple_back_never_answers_for_the_one_between() {
+    let given = check(&[A], A, |table| {
+        remove(table, A);
+        insert(table, D);
+        remove(table, D);
+        insert(table, A);
+        change(table, A);
+    });
+    assert_eq!(given, [true, true, true]);
+}
+
+#[test]
 fn loom_slot_in_change_never_answers_for_a_mix_of_tuples() {
     // Half of A and half of B make D, which was never there.
-    let given = check(&[A, C, B], D, |table| {
+    let given = check(&[A], D, |table| {
         remove(table, A);
+        insert(table, B);
     });
     assert_eq!(given, [false, false, true]);
 }

@@ -1,60 +1,41 @@
-//! One slot: an entry, its tuple, and the word that guards both.
+//! The slots: of each an entry and its tuple.
 //!
-//! The guard word is `version (21 bits) | being written (1 bit) | distance (10 bits)`: how many groups the entry
-//! lies from its home, which removal needs to know. Whether a slot is in use, its tag says.
+//! The entry is a number of 64 bits, 0 if there is none. It guards the tuple: that is written only while there is no
+//! entry. So a reader that sees one entry before and after it has read the tuple knows that they belong
+//! together, unless the slot was emptied and filled with another tuple *and the same entry* meanwhile; a slab gives
+//! out the same key again after 2³¹ uses of one of its places.
 //!
-//! Each change takes the next version, so a reader could mistake new contents for old only if it paused in the
-//! midst of reading a slot while that one slot changed an exact multiple of 2²¹ times.
+//! Slots lie in pairs, so that numbers of 64 bits and tuples of an odd count of words leave no gap.
 
+use super::Place;
 use super::entry::Entry;
 use crate::base::OutOfMemory;
-use crate::base::sync::{AtomicU32, Ordering, fence};
+use crate::base::prefetch::prefetch;
+use crate::base::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use alloc::vec::Vec;
+use core::ops::Range;
 
-const DISTANCE_BITS: u32 = 10;
-const WRITING: u32 = 1 << DISTANCE_BITS;
-const VERSION_ONE: u32 = WRITING << 1;
-
-/// How many groups a probe looks at; an entry's distance is below this. In an array filled to 7/8 by a good
-/// hash, hardly ever are 250 groups in a row full.
-pub(super) const PROBES_MAX: usize = 1 << DISTANCE_BITS;
-
-/// Any contents will do for a slot whose tag says that it is empty; at first they are zero.
+/// Two slots. All zero is empty.
 #[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
 #[derive(Debug)]
 #[repr(C)]
-pub(super) struct Slot<const WORDS: usize> {
-    guard: AtomicU32,
-    place: AtomicU32,
-    generation: AtomicU32,
-    tuple: [AtomicU32; WORDS],
+struct Pair<const WORDS: usize> {
+    entries: [AtomicU64; 2],
+    tuples: [[AtomicU32; WORDS]; 2],
+}
+
+/// Bytes of one slot.
+#[cfg(not(loom))]
+pub(super) const fn slot_size<const WORDS: usize>() -> usize {
+    size_of::<Pair<WORDS>>() / 2
 }
 
 #[cfg(not(loom))]
-const _: () =
-    assert!(size_of::<Slot<{ super::WORDS_V4 }>>() == 24 && size_of::<Slot<{ super::WORDS_V6 }>>() == 48);
-
-/// What the guard word says about a slot.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Guard(u32);
-
-impl Guard {
-    /// How many groups the entry lies from its home.
-    #[inline]
-    pub(super) fn distance(self) -> usize {
-        self.0 as usize % PROBES_MAX
-    }
-
-    #[inline]
-    fn is_being_written(self) -> bool {
-        self.0 & WRITING != 0
-    }
-}
+const _: () = assert!(slot_size::<{ super::WORDS_V4 }>() == 20 && slot_size::<{ super::WORDS_V6 }>() == 44);
 
 /// What a reader on another thread finds in a slot.
 pub(super) enum Match {
-    /// Another tuple, or one that is just changing: if the reader's tuple is meant to be here, the move counter
-    /// tells.
+    /// Another tuple, or none.
     Other,
     /// The reader's tuple, with this entry.
     Same(Entry),
@@ -62,107 +43,115 @@ pub(super) enum Match {
     Changing,
 }
 
-impl<const WORDS: usize> Slot<WORDS> {
+/// All slots of a table. Those whose names begin with `write` or `clear` are for the one writer.
+#[derive(Debug)]
+pub(super) struct Slots<const WORDS: usize>(Vec<Pair<WORDS>>);
+
+impl<const WORDS: usize> Slots<WORDS> {
     /// So many empty slots. The memory is touched only when a slot is written.
     #[cfg(not(loom))]
-    pub(super) fn new_array(count: usize) -> Result<Vec<Self>, OutOfMemory> {
+    pub(super) fn new(count: usize) -> Result<Self, OutOfMemory> {
         use zerocopy::FromZeros;
-        Self::new_vec_zeroed(count).map_err(|_| OutOfMemory::for_array::<Self>(count))
+        let pairs = count.div_ceil(2);
+        let error = OutOfMemory::for_array::<Pair<WORDS>>(pairs);
+        Pair::new_vec_zeroed(pairs).map(Self).map_err(|_| error)
     }
 
     /// So many empty slots; loom's atomics cannot be zeroed memory.
     #[cfg(loom)]
     #[allow(clippy::unnecessary_wraps)]
-    pub(super) fn new_array(count: usize) -> Result<Vec<Self>, OutOfMemory> {
-        let slot = |_| Self {
-            guard: AtomicU32::new(0),
-            place: AtomicU32::new(0),
-            generation: AtomicU32::new(0),
-            tuple: core::array::from_fn(|_| AtomicU32::new(0)),
+    pub(super) fn new(count: usize) -> Result<Self, OutOfMemory> {
+        let pair = |_| Pair {
+            entries: core::array::from_fn(|_| AtomicU64::new(0)),
+            tuples: core::array::from_fn(|_| core::array::from_fn(|_| AtomicU32::new(0))),
         };
-        Ok((0..count).map(slot).collect())
+        Ok(Self((0..count.div_ceil(2)).map(pair).collect()))
     }
 
-    /// The guard as the writer left it; for the writer only.
     #[inline]
-    pub(super) fn guard(&self) -> Guard {
-        Guard(self.guard.load(Ordering::Relaxed))
+    fn entry_word(&self, place: Place) -> &AtomicU64 {
+        &self.0[place.slot() / 2].entries[place.slot() % 2]
     }
 
-    /// Whether the tuple is this one; of use to a reader only together with the guard.
     #[inline]
-    pub(super) fn holds(&self, tuple: &[u32; WORDS]) -> bool {
+    fn tuple_words(&self, place: Place) -> &[AtomicU32; WORDS] {
+        &self.0[place.slot() / 2].tuples[place.slot() % 2]
+    }
+
+    /// Whether the tuple is this one; of use to a reader only together with the entry.
+    #[inline]
+    pub(super) fn holds(&self, place: Place, tuple: &[u32; WORDS]) -> bool {
         // No early exit: of the few words, all are on the same line.
-        let differences =
-            self.tuple.iter().zip(tuple).map(|(word, wanted)| word.load(Ordering::Relaxed) ^ wanted);
+        let words = self.tuple_words(place).iter().zip(tuple);
+        let differences = words.map(|(word, wanted)| word.load(Ordering::Relaxed) ^ wanted);
         differences.fold(0, |all, difference| all | difference) == 0
     }
 
-    /// The entry; of use to a reader only together with the guard.
+    /// The entry, if there is one.
     #[inline]
-    pub(super) fn entry(&self) -> Entry {
-        Entry::from_parts(self.place.load(Ordering::Relaxed), self.generation.load(Ordering::Relaxed))
+    pub(super) fn entry(&self, place: Place) -> Option<Entry> {
+        Entry::from_bits(self.entry_word(place).load(Ordering::Relaxed))
     }
 
-    /// The tuple; for the writer only.
+    /// The tuple, or that of a former entry; of use to a reader only together with the entry.
     #[inline]
-    pub(super) fn tuple(&self) -> [u32; WORDS] {
-        core::array::from_fn(|word| self.tuple[word].load(Ordering::Relaxed))
+    pub(super) fn tuple(&self, place: Place) -> [u32; WORDS] {
+        let words = self.tuple_words(place);
+        core::array::from_fn(|word| words[word].load(Ordering::Relaxed))
     }
 
-    /// Fills the slot, whatever it held, with an entry that lies `distance` groups from its home. Writer only.
+    /// Fills an empty slot.
     #[inline]
-    pub(super) fn write(&self, distance: usize, tuple: &[u32; WORDS], entry: Entry) {
-        debug_assert!(distance < PROBES_MAX, "the distance must fit its bits");
-        let guard = self.begin(distance);
-        for (word, value) in self.tuple.iter().zip(tuple) {
+    pub(super) fn write(&self, place: Place, tuple: &[u32; WORDS], entry: Entry) {
+        // Release pairs with the acquire fence in `read`: who saw a word that is stored below sees that the
+        // former entry is gone.
+        fence(Ordering::Release);
+        for (word, value) in self.tuple_words(place).iter().zip(tuple) {
             word.store(*value, Ordering::Relaxed);
         }
-        self.finish(guard, entry);
+        self.write_entry(place, entry);
     }
 
-    /// Changes the entry of a slot in use and leaves its tuple alone. Writer only.
+    /// Changes the entry of a slot and leaves its tuple alone.
     #[inline]
-    pub(super) fn write_entry(&self, entry: Entry) {
-        let guard = self.begin(self.guard().distance());
-        self.finish(guard, entry);
+    pub(super) fn write_entry(&self, place: Place, entry: Entry) {
+        // Release pairs with the acquire load in `read`: who sees this entry sees its tuple, or a later one.
+        self.entry_word(place).store(entry.to_bits(), Ordering::Release);
     }
 
-    /// Marks the slot as being written and returns its guard for when that is done.
+    /// Empties a slot.
     #[inline]
-    fn begin(&self, distance: usize) -> u32 {
-        let version = (self.guard().0 & !(VERSION_ONE - 1)).wrapping_add(VERSION_ONE);
-        let guard = version | distance as u32;
-        self.guard.store(guard | WRITING, Ordering::Relaxed);
-        // Release pairs with the acquire fences of readers: who read a word stored below and then fences sees
-        // the mark, and all that came before it.
-        fence(Ordering::Release);
-        guard
-    }
-
-    #[inline]
-    fn finish(&self, guard: u32, entry: Entry) {
-        self.place.store(entry.place(), Ordering::Relaxed);
-        self.generation.store(entry.generation(), Ordering::Relaxed);
-        // Release pairs with the acquire load in `read`: who sees this guard sees these words.
-        self.guard.store(guard, Ordering::Release);
+    pub(super) fn clear(&self, place: Place) {
+        self.entry_word(place).store(0, Ordering::Relaxed);
     }
 
     /// Compares with `tuple` and takes the entry if it is the same; on any thread.
     #[inline]
-    pub(super) fn read(&self, tuple: &[u32; WORDS]) -> Match {
-        // Acquire pairs with the release store in `finish`: who sees a guard sees the words written under it.
-        let guard = Guard(self.guard.load(Ordering::Acquire));
-        if !self.holds(tuple) {
+    pub(super) fn read(&self, place: Place, tuple: &[u32; WORDS]) -> Match {
+        let word = self.entry_word(place);
+        // Acquire pairs with the release store in `write_entry`.
+        let bits = word.load(Ordering::Acquire);
+        let Some(entry) = Entry::from_bits(bits) else { return Match::Other };
+        if !self.holds(place, tuple) {
             return Match::Other;
         }
-        if guard.is_being_written() {
-            return Match::Changing;
-        }
-        let entry = self.entry();
-        // Acquire pairs with the release fence in `begin`: if any word read above is newer than `guard`, the
-        // load below sees a newer guard.
+        // Acquire pairs with the release fence in `write`: if any word read above belongs to a later tuple, the
+        // load below does not see the entry from before.
         fence(Ordering::Acquire);
-        if Guard(self.guard.load(Ordering::Relaxed)) == guard { Match::Same(entry) } else { Match::Changing }
+        if word.load(Ordering::Relaxed) == bits { Match::Same(entry) } else { Match::Changing }
+    }
+
+    #[inline]
+    pub(super) fn prefetch(&self, place: Place) {
+        prefetch(self.entry_word(place));
+        // A pair may straddle two lines; the entry is before its tuple.
+        if let Some(last) = self.tuple_words(place).last() {
+            prefetch(last);
+        }
+    }
+
+    pub(super) fn address_range(&self) -> Range<usize> {
+        let start = self.0.as_ptr().addr();
+        start..start + size_of_val(self.0.as_slice())
     }
 }

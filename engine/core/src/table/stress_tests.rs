@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Tuples that are in the table all the time, and those that come and go around them.
 const STEADY: u32 = 64;
 const CHURNED: u32 = 192;
-/// Few homes, so that there are clusters and every removal moves something.
+/// Few homes, so that most entries lie outside of theirs.
 const HOMES: u32 = 24;
 
 fn hash(number: u32) -> u32 {
@@ -36,8 +36,11 @@ fn write(mut table: TableWriter<3>, until: Instant) -> u32 {
             let number = random.below(u64::from(STEADY + CHURNED)) as u32;
             let (hash, tuple, entry) = (hash(number), tuple(number), entry(number, version));
             if number < STEADY {
-                assert!(table.set_entry(hash, &tuple, entry).is_some());
-            } else if table.remove(hash, &tuple).is_none() {
+                let (place, _) = table.locate(hash, &tuple).unwrap();
+                table.set_entry(place, entry);
+            } else if let Some((place, _)) = table.locate(hash, &tuple) {
+                table.remove(place, hash);
+            } else {
                 table.insert(hash, &tuple, entry).unwrap();
             }
         }

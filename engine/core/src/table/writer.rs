@@ -2,31 +2,34 @@
 
 use super::entry::Entry;
 use super::reader::TableReader;
-use super::slot::PROBES_MAX;
-use super::tags::{GROUP, Tag};
-use super::{ConnectionTable, Home, Slot};
+use super::tags::{Stray, Tag};
+use super::{ConnectionTable, Place};
 use crate::base::OutOfMemory;
-use crate::base::sync::{Arc, Ordering};
+use crate::base::sync::Arc;
 use core::fmt;
 use core::ops::Range;
+
+/// A home with so many empty slots takes an entry without a look at the second group.
+const ROOM_AMPLE: u32 = if cfg!(loom) { 1 } else { 2 };
 
 /// The handle of the thread that owns the table. There is one, and only it can change entries; it reads them
 /// without the readers' checks.
 ///
-/// All methods take the tuple's hash from the caller: any function of the tuple, the same at each call, that a
-/// peer cannot steer (keyed).
+/// All methods take the tuple's hash from the caller: any function of the tuple, the same at each call, that a peer
+/// cannot steer (keyed) and all of whose 32 bits are as good as random.
 #[derive(Debug)]
 pub struct TableWriter<const WORDS: usize> {
     pub(super) table: Arc<ConnectionTable<WORDS>>,
     len: usize,
     connections_max: usize,
+    changes: u32,
 }
 
 /// Why an entry was not inserted. The table is as before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InsertError {
-    /// The table holds `connections_max` entries, or this hash's part of it is overcrowded (8,192 slots in a row
-    /// are full; with a good hash that does not happen).
+    /// The table holds `connections_max` entries, or this hash's part of it is overcrowded (its home and more than
+    /// 100 groups in a row are full; with a good hash that does not happen).
     Full,
     /// The tuple has this entry already.
     Exists(Entry),
@@ -43,46 +46,15 @@ impl fmt::Display for InsertError {
 
 impl core::error::Error for InsertError {}
 
-/// A group and an offset in it, in one word. The group may lie beyond the last one and then wraps round.
-#[derive(Clone, Copy)]
-struct Place(usize);
-
-impl Place {
-    #[inline]
-    fn new(group: usize, offset: usize) -> Self {
-        Self(group * GROUP + offset)
-    }
-
-    #[inline]
-    fn group(self) -> usize {
-        self.0 / GROUP
-    }
-
-    #[inline]
-    fn offset(self) -> usize {
-        self.0 % GROUP
-    }
-}
-
-/// Where a probe ended.
-enum Probe {
-    /// At the entry that was sought.
-    Hit(Place),
-    /// At a group with room, so many groups from home.
-    Room { distance: usize },
-    /// Nowhere within the farthest distance.
-    Crowded,
-}
-
 impl<const WORDS: usize> TableWriter<WORDS> {
-    /// An empty table for `connections_max` entries, which fill at most 7/8 of its slots (24 bytes each for
-    /// IPv4, 48 for IPv6, and a tag of one byte; their number is a power of two). Memory is touched as slots are
-    /// used.
+    /// An empty table for `connections_max` entries, which fill at most 7/9 of its slots (20 bytes each for IPv4, 44 for
+    /// IPv6, and 8/7 of a byte for tags). Memory is touched as slots are used.
     ///
     /// # Errors
-    /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 7/8 of 2³¹.
+    /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 7/9 of 2³¹.
     pub fn new(connections_max: usize) -> Result<Self, OutOfMemory> {
-        Ok(Self { table: Arc::new(ConnectionTable::new(connections_max)?), len: 0, connections_max })
+        let table = Arc::new(ConnectionTable::new(connections_max)?);
+        Ok(Self { table, len: 0, connections_max, changes: 0 })
     }
 
     /// A handle for reading on any thread, for as long as it is kept.
@@ -93,62 +65,94 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     /// The entry of a tuple.
     #[inline]
     pub fn find(&self, hash: u32, tuple: &[u32; WORDS]) -> Option<Entry> {
-        match self.probe(hash, tuple) {
-            Probe::Hit(place) => Some(self.slot(place).entry()),
-            Probe::Room { .. } | Probe::Crowded => None,
-        }
+        self.locate(hash, tuple).map(|(_, entry)| entry)
     }
 
-    /// Enters a tuple.
+    /// The entry of a tuple and where it lies.
+    #[inline]
+    pub fn locate(&self, hash: u32, tuple: &[u32; WORDS]) -> Option<(Place, Entry)> {
+        let slots = &self.table.slots;
+        self.table.search(hash, |place| {
+            if slots.holds(place, tuple) { slots.entry(place).map(|entry| (place, entry)) } else { None }
+        })
+    }
+
+    /// Enters a tuple, and says where. The entry must differ from all that other tuples had, at least from those of the
+    /// last minutes: a key from a slab does (readers recognise by it what they read, see the [module](super)).
     ///
     /// # Errors
     /// [`InsertError::Exists`] if it has an entry, [`InsertError::Full`] if there is no room.
-    #[inline]
-    pub fn insert(&mut self, hash: u32, tuple: &[u32; WORDS], entry: Entry) -> Result<(), InsertError> {
-        match self.probe(hash, tuple) {
-            Probe::Hit(place) => Err(InsertError::Exists(self.slot(place).entry())),
-            Probe::Room { distance } if self.len < self.connections_max => {
-                self.fill(hash, distance, tuple, entry);
-                self.len += 1;
-                Ok(())
-            }
-            Probe::Room { .. } | Probe::Crowded => Err(InsertError::Full),
+    pub fn insert(&mut self, hash: u32, tuple: &[u32; WORDS], entry: Entry) -> Result<Place, InsertError> {
+        if let Some(existing) = self.find(hash, tuple) {
+            return Err(InsertError::Exists(existing));
         }
+        if self.len == self.connections_max {
+            return Err(InsertError::Full);
+        }
+        let place = self.vacancy(hash).ok_or(InsertError::Full)?;
+        let Self { table, len, changes, .. } = self;
+        table.slots.write(place, tuple, entry);
+        table.for_each_stray(hash, place, |group, stray| table.tags.count(group, stray));
+        table.tags.set(place, Tag::of(hash));
+        *len += 1;
+        *changes = changes.wrapping_add(1);
+        Ok(place)
     }
 
-    /// Changes the entry of a tuple (its kind, its key, or both) and returns the former one; `None`, and no
-    /// change, if the tuple has none.
+    /// Changes the entry (its kind, its key, or both) that lies at `place`.
     #[inline]
-    pub fn set_entry(&mut self, hash: u32, tuple: &[u32; WORDS], entry: Entry) -> Option<Entry> {
-        match self.probe(hash, tuple) {
-            Probe::Hit(place) => {
-                let slot = self.slot(place);
-                let former = slot.entry();
-                slot.write_entry(entry);
-                Some(former)
-            }
-            Probe::Room { .. } | Probe::Crowded => None,
-        }
+    pub fn set_entry(&mut self, place: Place, entry: Entry) {
+        debug_assert!(self.table.slots.entry(place).is_some(), "{place:?} is empty");
+        self.table.slots.write_entry(place, entry);
+        self.changes = self.changes.wrapping_add(1);
     }
 
-    /// Takes a tuple out and returns its entry, if it had one.
-    #[inline]
-    pub fn remove(&mut self, hash: u32, tuple: &[u32; WORDS]) -> Option<Entry> {
-        match self.probe(hash, tuple) {
-            Probe::Hit(place) => {
-                let entry = self.slot(place).entry();
-                self.close_gap(place);
-                self.len -= 1;
-                Some(entry)
-            }
-            Probe::Room { .. } | Probe::Crowded => None,
-        }
+    /// Takes out what lies at `place`, under the hash with which it was inserted, and returns its entry; `None`, and no
+    /// change, if nothing lies there.
+    pub fn remove(&mut self, place: Place, hash: u32) -> Option<Entry> {
+        let Self { table, len, changes, .. } = self;
+        let entry = table.slots.entry(place)?;
+        debug_assert!(table.holds_tag(place, Tag::of(hash)), "{place:?} is not one of hash {hash:#x}");
+        table.slots.clear(place);
+        table.tags.set(place, Tag::EMPTY);
+        table.for_each_stray(hash, place, |group, stray| table.tags.uncount(group, stray));
+        *len -= 1;
+        *changes = changes.wrapping_add(1);
+        Some(entry)
     }
 
-    /// Asks for the cache lines on which a look-up of `hash` begins.
+    /// The entry at a place, or `None` if nothing lies there.
+    ///
+    /// # Panics
+    /// If the table has no such place; so do the other methods that take one.
+    #[inline]
+    pub fn entry(&self, place: Place) -> Option<Entry> {
+        self.table.slots.entry(place)
+    }
+
+    /// The tuple of the entry at a place; any tuple if nothing lies there.
+    #[inline]
+    pub fn tuple(&self, place: Place) -> [u32; WORDS] {
+        self.table.slots.tuple(place)
+    }
+
+    /// Asks for the word with which a look-up of `hash` begins.
     #[inline]
     pub fn prefetch(&self, hash: u32) {
         self.table.prefetch(hash);
+    }
+
+    /// Asks for what a look-up of `hash` reads after that word, which it reads now: call [`prefetch`](Self::prefetch)
+    /// some time before, and look up some time after.
+    #[inline]
+    pub fn prefetch_slot(&self, hash: u32) {
+        self.table.prefetch_slot(hash);
+    }
+
+    /// Counts insertions, removals and changes of entries, and wraps: as long as it stays the same, so does every answer.
+    #[inline]
+    pub fn changes(&self) -> u32 {
+        self.changes
     }
 
     /// How many entries there are.
@@ -171,92 +175,36 @@ impl<const WORDS: usize> TableWriter<WORDS> {
 
     /// Where the arrays of slots and of tags lie: for advice about huge pages.
     pub fn address_ranges(&self) -> [Range<usize>; 2] {
-        let slots = self.table.slots.as_ptr().addr();
-        let end = slots + self.table.slots.len() * size_of::<Slot<WORDS>>();
-        [slots..end, self.table.tags.address_range()]
+        [self.table.slots.address_range(), self.table.tags.address_range()]
     }
 
+    /// An empty slot for an entry of this hash: in the emptier of its two groups if home is nearly full, else at home.
+    fn vacancy(&self, hash: u32) -> Option<Place> {
+        let table = &self.table;
+        let room = |group: usize| table.tags.load(group).room();
+        let (home, second) = (table.home(hash), table.second(hash));
+        let stays = room(home) >= ROOM_AMPLE || room(home) > 0 && room(home) >= room(second);
+        let group = if stays { home } else { table.further(hash).find(|group| room(*group) > 0)? };
+        table.tags.load(group).empty_slot().map(|offset| Place::new(group, offset))
+    }
+}
+
+impl<const WORDS: usize> ConnectionTable<WORDS> {
+    fn holds_tag(&self, place: Place, tag: Tag) -> bool {
+        self.tags.load(place.group()).tag(place.offset()) == tag
+    }
+
+    /// Shows `count` each group in which an entry of `hash` that lies at `place` counts as a stray.
     #[inline]
-    fn slot(&self, place: Place) -> &Slot<WORDS> {
-        self.table.slot(place.group(), place.offset())
-    }
-
-    #[inline(always)]
-    fn probe(&self, hash: u32, tuple: &[u32; WORDS]) -> Probe {
-        let Home { group, tag, .. } = self.table.home(hash);
-        let tags = self.table.tags.load(group);
-        for offset in tags.candidates(tag) {
-            if self.table.slot(group, offset).holds(tuple) {
-                return Probe::Hit(Place::new(group, offset));
-            }
+    fn for_each_stray(&self, hash: u32, place: Place, count: impl Fn(usize, Stray)) {
+        let (home, group) = (self.home(hash), place.group());
+        if group == home {
+            return;
         }
-        if tags.is_full() { self.probe_further(hash, tuple) } else { Probe::Room { distance: 0 } }
-    }
-
-    /// Goes on behind a home group that is full and does not hold the tuple.
-    #[cold]
-    #[inline(never)]
-    fn probe_further(&self, hash: u32, tuple: &[u32; WORDS]) -> Probe {
-        let Home { group: home, tag, .. } = self.table.home(hash);
-        for distance in 1..PROBES_MAX {
-            let group = home + distance;
-            let tags = self.table.tags.load(group);
-            let found = tags.candidates(tag).find(|offset| self.table.slot(group, *offset).holds(tuple));
-            if let Some(offset) = found {
-                return Probe::Hit(Place::new(group, offset));
-            }
-            if !tags.is_full() {
-                return Probe::Room { distance };
-            }
+        if group == self.second(hash) {
+            return count(home, Stray::Near);
         }
-        Probe::Crowded
-    }
-
-    /// Puts an entry into the group, so far from its home, in which there is room.
-    #[inline]
-    fn fill(&self, hash: u32, distance: usize, tuple: &[u32; WORDS], entry: Entry) {
-        let Home { group: home, offset: preferred, tag } = self.table.home(hash);
-        let group = home + distance;
-        let Some(offset) = self.table.tags.load(group).empty_slot(preferred) else {
-            unreachable!("the probe ended at this group because it has room");
-        };
-        self.table.slot(group, offset).write(distance, tuple, entry);
-        self.table.tags.set(group, offset, tag);
-    }
-
-    /// Empties a place. If entries had to go past its group because that was full, one of them is first moved
-    /// into the place, and its former place is the gap, and so on.
-    fn close_gap(&self, mut gap: Place) {
-        let tags = &self.table.tags;
-        let mut group = gap.group();
-        // There is a group with room: the load is at most 7/8. An entry never lies beyond it.
-        while tags.load(group).is_full() {
-            group += 1;
-            if let Some((offset, distance)) = self.movable(group, gap.group()) {
-                let slot = self.table.slot(group, offset);
-                self.slot(gap).write(distance, &slot.tuple(), slot.entry());
-                tags.set(gap.group(), gap.offset(), tags.load(group).tag(offset));
-                self.count_move();
-                gap = Place::new(group, offset);
-            }
-        }
-        tags.set(gap.group(), gap.offset(), Tag::EMPTY);
-    }
-
-    /// An entry of `group` that may as well lie in the earlier group `to`: its offset, and its distance there.
-    fn movable(&self, group: usize, to: usize) -> Option<(usize, usize)> {
-        self.table.tags.load(group).in_use().find_map(|offset| {
-            let distance = self.table.slot(group, offset).guard().distance();
-            Some((offset, distance.checked_sub(group - to)?))
-        })
-    }
-
-    /// Counts an entry that now stands in two slots, before the later of them is overwritten or emptied.
-    #[inline]
-    fn count_move(&self) {
-        let moves = self.table.moves.0.load(Ordering::Relaxed);
-        // Release pairs with the acquire load of a reader's beginning: who starts from this count sees the
-        // copy and its tag. (Who sees the later slot or its tag changed sees this count, by their own release.)
-        self.table.moves.0.store(moves + 1, Ordering::Release);
+        count(home, Stray::Far);
+        self.further(hash).take_while(|passed| *passed != group).for_each(|passed| count(passed, Stray::Far));
     }
 }
