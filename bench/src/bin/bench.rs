@@ -28,7 +28,7 @@ enum What {
     },
     /// Raw AF_XDP between two namespaces: sink, reflector, round trip; needs root and two cores.
     Limit,
-    /// Idle connections in memory: bytes per connection.
+    /// Idle connections in memory: bytes, set-up, look-up, timers, close.
     Scale {
         /// How many connections.
         #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]

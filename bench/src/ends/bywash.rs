@@ -15,6 +15,9 @@ use crate::memory::{MemoryPort, Wires};
 /// One shard of ours on memory.
 pub type Host<A> = Shard<Engine<MemoryPort, Alone>, A>;
 
+/// The secret of all shards.
+pub const SEED: [u8; 32] = [7; 32];
+
 /// The clients' ports: as many as divide 2^16, so that none is tried twice before all were used.
 const CLIENT_PORTS: (u16, u16) = (32_768, 65_535);
 /// Connections from all these ports to one port of the server.
@@ -50,8 +53,7 @@ pub fn shard<A: Application>(
     let connections = config.connections_max;
     let port = MemoryPort::new(MacAddress([2, 0, 0, 0, 0, address[3]]));
     let config = StackConfig { addresses, ..config };
-    let stack =
-        Stack::new(config, port.capabilities(), [7; 32], Instant::ZERO).expect("memory for the pools");
+    let stack = Stack::new(config, port.capabilities(), SEED, Instant::ZERO).expect("memory for the pools");
     Shard::new(Engine::new(port, stack, Alone, Vec::new()), application, codec, connections)
 }
 
