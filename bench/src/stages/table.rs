@@ -3,8 +3,10 @@
 use bywash_core::base::random::Random;
 use bywash_core::base::slab::Key;
 use bywash_core::stack::tables::{Hashed, Tables};
+use bywash_core::stack::{LocalAddress, Ownership};
 use bywash_core::table::{Entry, Kind};
 use bywash_core::wire::hash::TupleHasher;
+use bywash_core::wire::{Address, Cidr};
 
 use super::Stage;
 
@@ -20,7 +22,9 @@ struct Filled {
 
 impl Filled {
     fn new() -> Self {
-        let tables = Tables::new(ENTRIES_MAX).expect("memory for a small table");
+        let cidr = Cidr::new(Address::v4([198, 18, 0, 1]), 24).expect("24 bits are a prefix");
+        let addresses = [LocalAddress { cidr, ownership: Ownership::Owned }];
+        let tables = Tables::new(ENTRIES_MAX, &addresses).expect("memory for a small table");
         let mut filled = Self { tables, hasher: TupleHasher::new([1, 2]) };
         (0..ENTRIES).for_each(|number| filled.insert(number));
         filled
