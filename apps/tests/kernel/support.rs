@@ -102,7 +102,7 @@ fn serve<A: Application>(mut shard: Shard<MioTransport, A>, shared: &Shared) {
         shared.connections.store(shard.connections(), Ordering::Relaxed);
         if !turn.again {
             let soon = now() + Duration::from_millis(10);
-            let until = turn.deadline.map_or(soon, |deadline| deadline.min(soon));
+            let until = shard.deadline().map_or(soon, |deadline| deadline.min(soon));
             shard.transport_mut().wait(now(), Some(until)).unwrap();
         }
     }

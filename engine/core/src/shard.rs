@@ -40,6 +40,11 @@ impl<T: Transport, A: Application> Shard<T, A> {
         self.transport.turn(now, &mut self.driver)
     }
 
+    /// When the next turn is due though nothing has arrived; see [`Transport::deadline`].
+    pub fn deadline(&self) -> Option<Instant> {
+        self.transport.deadline()
+    }
+
     /// Begins a shutdown: nothing is accepted from now on, and the application is told for each open
     /// connection. Go on taking turns until [`Transport::draining`] is 0 or patience ends.
     pub fn drain(&mut self) {

@@ -49,7 +49,7 @@ fn accepting_pauses_without_descriptors_and_goes_on_with_them() {
     assert!(counters.accepted < 20, "there were enough descriptors: nothing was tested");
     assert_eq!(counters.accept_paused_descriptors, 1);
     assert!(!turn.again, "waiting for descriptors must not spin");
-    let retry = turn.deadline.expect("a time at which to try again");
+    let retry = shard.deadline().expect("a time at which to try again");
     assert!(retry <= Instant::ZERO + Duration::from_secs(1));
 
     let started = time::Instant::now();

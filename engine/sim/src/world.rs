@@ -229,7 +229,7 @@ impl World {
         let turn = shard.engine.turn(now, &mut shard.program);
         shard.idle_turns = if turn.work == 0 { shard.idle_turns + 1 } else { 0 };
         let pause = if turn.work == 0 { BREATH } else { TURN };
-        shard.wake_at = match (turn.again, turn.deadline) {
+        shard.wake_at = match (turn.again, shard.engine.deadline()) {
             (true, _) => now + pause,
             (false, Some(deadline)) => deadline.max(now + pause),
             (false, None) => Instant::FAR_FUTURE,

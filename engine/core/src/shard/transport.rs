@@ -40,13 +40,11 @@ pub trait Events<H: Host> {
     fn closed(&mut self, host: &mut H, id: ConnectionId, reason: CloseReason);
 }
 
-/// What a turn did and when the next one is due.
+/// What a turn did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// Frames or readiness events taken in, and timers fired. 0: an idle turn.
     pub work: u32,
-    /// When a timer is due next; `None`: only something received makes work.
-    pub deadline: Option<Instant>,
     /// Work is left that could not be done within the turn's budget: take the next turn at once.
     pub again: bool,
 }
@@ -58,6 +56,10 @@ pub trait Transport {
 
     /// Takes in what arrived, tells `events`, and sends what is to be sent.
     fn turn<E: Events<Self::Host>>(&mut self, now: Instant, events: &mut E) -> Turn;
+
+    /// When a timer is due next; `None`: only something received makes work. For whoever wants to sleep: a turn that had
+    /// work is better followed by the next one.
+    fn deadline(&self) -> Option<Instant>;
 
     /// The connections, between turns.
     fn host(&mut self) -> &mut Self::Host;

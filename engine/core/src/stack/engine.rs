@@ -237,7 +237,11 @@ impl<P: Port, L: Peers> Transport for Engine<P, L> {
         self.stack.counters.turns += u64::from(work > 0);
         let again =
             is_left || flushed.remaining || received == BURST_MAX as u32 || self.stack.has_unaccepted();
-        Turn { work: work + flushed.frames, deadline: self.stack.next_deadline(), again }
+        Turn { work: work + flushed.frames, again }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.stack.next_deadline()
     }
 
     fn host(&mut self) -> &mut Stack {

@@ -3,6 +3,7 @@
 use crate::base::slab::Key;
 use crate::port::{Medium, Transmit};
 use crate::shard::Events;
+use crate::tcp::predict::WarmOf;
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
 use crate::tcp::{output, predict, window};
@@ -10,7 +11,7 @@ use crate::wire::parse::PlainSegment;
 
 use super::Stack;
 use super::burst::InBurst;
-use super::egress::{NoFrame, PlainHead, Template};
+use super::egress::{PlainHead, Template};
 
 /// Whether a plain segment was the predicted one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,17 @@ pub(super) enum Prediction {
     Met,
     /// It was not, and nothing was touched: the general path takes it.
     Missed,
+}
+
+/// Whether what was queued has left in one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replied {
+    /// It has.
+    Sent,
+    /// No frame was free.
+    NoFrame,
+    /// The general path must look; nothing was touched.
+    No,
 }
 
 impl Stack {
@@ -33,50 +45,39 @@ impl Stack {
         frame: &[u8],
         in_burst: InBurst,
     ) -> Prediction {
+        let Some(text) = segment.payload(frame) else { return Prediction::Missed };
         let Some(connection) = self.connections.get_mut(id) else { return Prediction::Missed };
         if !connection.is_quiet() {
             return Prediction::Missed;
         }
-        let warm = &mut self.warm[id.index as usize];
-        let Some(acked) = predict::take_predicted(connection, warm, &self.clock, segment) else {
+        let mut warm = WarmOf { blocks: &mut self.warm, index: id.index };
+        let config = &self.config.tcp;
+        let Some(acked) = predict::take_predicted(connection, &mut warm, config, &self.clock, segment) else {
             return Prediction::Missed;
         };
         self.counters.segments_received += 1;
-        if segment.len == 0 {
-            self.take_bare_ack(id, acked);
+        if text.is_empty() {
+            connection.send.acknowledge(&mut self.chunks, acked as usize);
+            if connection.unsent() > 0 {
+                // There is room in the window for what waits.
+                self.pend(id.index);
+            }
             return Prediction::Met;
         }
         connection.send.acknowledge_lazily(&mut self.chunks, acked as usize);
-        if acked > 0 && connection.flight() > 0 {
-            predict::start_timer(connection, &self.config.tcp, &self.clock);
-        }
         // Marked, so that nothing that the application does puts it on the list.
         let was_pending = connection.flags.has(Flag::Pending);
         connection.flags.set(Flag::Pending);
-        let is_room = connection.send.len() < self.config.tcp.send_buffer as usize;
-        let text = segment.payload(frame);
-        if is_room && !self.chunks.is_low() {
+        if connection.send.len() < config.send_buffer as usize && !self.chunks.is_low() {
+            connection.rcv_nxt += text.len() as u32;
             self.show(events, id, text);
         } else {
             self.store(events, id.index, 0, text);
         }
-        if !was_pending && (in_burst != InBurst::Last || self.reply(transmit, id.index) != Some(Ok(()))) {
+        if !was_pending && (in_burst != InBurst::Last || self.reply(transmit, id.index) != Replied::Sent) {
             self.put_off(id.index);
         }
         Prediction::Met
-    }
-
-    /// The rest of a predicted segment without text.
-    fn take_bare_ack(&mut self, id: Key, acked: u32) {
-        let connection = self.connections.at_mut(id.index);
-        connection.send.acknowledge(&mut self.chunks, acked as usize);
-        if connection.flight() > 0 {
-            predict::start_timer(connection, &self.config.tcp, &self.clock);
-        }
-        if connection.unsent() > 0 {
-            // There is room in the window for what waits.
-            self.pend(id.index);
-        }
     }
 
     /// A connection that is marked as pending has something to do after the burst.
@@ -87,12 +88,12 @@ impl Stack {
     }
 
     /// Sends what a quiet connection has queued, if it is one segment, with the ACK on board; the connection is not
-    /// pending any more. `None`: the general path must look, and nothing was touched.
+    /// pending any more.
     #[inline(always)]
-    pub(super) fn reply<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Option<Result<(), NoFrame>> {
+    pub(super) fn reply<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
         let connection = self.connections.at_mut(index);
         if !connection.is_quiet() {
-            return None;
+            return Replied::No;
         }
         let flight = connection.flight();
         let len = (connection.send.len() as u32).wrapping_sub(flight);
@@ -100,15 +101,14 @@ impl Stack {
         let room = connection.cwnd.min(connection.snd_wnd).saturating_sub(flight);
         // None at all is more than the limit, too.
         if len.wrapping_sub(1) >= mss.min(room) {
-            return None;
+            return Replied::No;
         }
         if flight > 0 && len < mss && !connection.flags.has(Flag::NoDelay) {
-            return None;
+            return Replied::No;
         }
-        let text = connection.send.piece(&self.chunks, flight, len)?;
-        if !self.template.is_for(connection.neighbour, connection.local, self.neighbours.changes()) {
-            self.template = self.make_template(index)?;
-            return self.reply_again(transmit, index);
+        let Some(text) = connection.send.piece(&self.chunks, flight, len) else { return Replied::No };
+        if !self.template.is_for(connection.route, self.neighbours.changes()) {
+            return self.reply_elsewhere(transmit, index);
         }
         let config = &self.config.tcp;
         let plain = PlainHead {
@@ -120,9 +120,8 @@ impl Stack {
             ts_value: self.clock.ms.wrapping_add(connection.ts_offset),
             ts_echo: connection.ts_recent,
         };
-        let sent = self.template.send(transmit, &self.capabilities, &plain, text);
-        if sent.is_err() {
-            return Some(sent);
+        if self.template.send(transmit, &self.capabilities, &plain, text).is_err() {
+            return Replied::NoFrame;
         }
         connection.last_ack_sent = connection.rcv_nxt;
         connection.delayed_ack_at = Tick::NONE;
@@ -139,23 +138,24 @@ impl Stack {
         if !is_armed {
             self.arm_earlier(index, due);
         }
-        Some(Ok(()))
+        Replied::Sent
     }
 
-    /// The template has changed.
-    #[cold]
+    /// The reply goes another way than the last one.
     #[inline(never)]
-    fn reply_again<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Option<Result<(), NoFrame>> {
-        self.reply_out_of_line(transmit, index)
+    fn reply_elsewhere<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
+        match self.make_template(index) {
+            Some(template) => {
+                self.template = template;
+                self.reply_out_of_line(transmit, index)
+            }
+            None => Replied::No,
+        }
     }
 
     /// The same as [`Stack::reply`], not inlined.
     #[inline(never)]
-    pub(super) fn reply_out_of_line<T: Transmit>(
-        &mut self,
-        transmit: &mut T,
-        index: u32,
-    ) -> Option<Result<(), NoFrame>> {
+    pub(super) fn reply_out_of_line<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
         self.reply(transmit, index)
     }
 
@@ -166,10 +166,9 @@ impl Stack {
         if !matches!(self.capabilities.medium, Medium::Ethernet) {
             return None;
         }
-        let local = self.config.addresses.get(usize::from(connection.local))?.cidr.address().as_v4()?;
-        let mac = self.neighbours.link(connection.neighbour)?;
+        let local = self.config.addresses.get(connection.route.local())?.cidr.address().as_v4()?;
+        let mac = self.neighbours.link(connection.route.neighbour())?;
         let changes = self.neighbours.changes();
-        let source = &self.capabilities.mac;
-        Some(Template::new(connection.neighbour, changes, mac, source, (connection.local, local)))
+        Some(Template::new(connection.route, changes, mac, &self.capabilities.mac, local))
     }
 }

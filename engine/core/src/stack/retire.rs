@@ -136,7 +136,7 @@ impl Stack {
         end_recovery(connection, warm, &mut self.recoveries);
         connection.send.clear(&mut self.chunks);
         self.receive.release(&mut connection.receive);
-        self.neighbours.release(connection.neighbour);
+        self.neighbours.release(connection.route.neighbour());
         let is_known = connection.flags.has(Flag::Known) || was_opening;
         if connection.armed_at.is_set() {
             self.wheel.disarm(index);

@@ -10,7 +10,7 @@ use crate::tcp::window;
 use crate::wire::Tuple;
 
 use super::counters::DropReason;
-use super::egress::NoFrame;
+use super::predicted::Replied;
 use super::tables::Hashed;
 use super::transmit::Sent;
 use super::{END, Stack};
@@ -40,12 +40,12 @@ impl Stack {
             // removed must not be on the list.
             let next = self.connections.at(index).pending_next;
             let served = match self.reply_out_of_line(transmit, index) {
-                Some(Ok(())) => {
+                Replied::Sent => {
                     index = next;
                     continue;
                 }
-                Some(Err(NoFrame)) => Served::NoFrame,
-                None => self.service(transmit, events, index),
+                Replied::NoFrame => Served::NoFrame,
+                Replied::No => self.service(transmit, events, index),
             };
             match served {
                 Served::Gone => {}
@@ -190,7 +190,7 @@ impl Stack {
     /// The tuple of a connection.
     pub(super) fn tuple_of(&self, index: u32) -> (Tuple, Hashed) {
         let connection = self.connections.at(index);
-        let local = self.config.addresses[usize::from(connection.local)].cidr.address();
+        let local = self.config.addresses[connection.route.local()].cidr.address();
         let tuple = Tuple {
             local,
             remote: self.warm[index as usize].remote,

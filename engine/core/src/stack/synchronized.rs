@@ -134,13 +134,13 @@ impl Stack {
     #[inline]
     fn show_in_place<E: Events<Self>>(&mut self, events: &mut E, index: u32, text: &[u8]) {
         let Some(id) = self.connections.key_at(index) else { return };
+        self.connections.at_mut(index).rcv_nxt += text.len() as u32;
         self.show(events, id, text);
     }
 
-    /// The same for a connection whose key is known. The ACK is owed from the moment the connection is served.
+    /// Shows text that counts as received. The ACK is owed from the moment the connection is served.
     #[inline(always)]
     pub(super) fn show<E: Events<Self>>(&mut self, events: &mut E, id: ConnectionId, text: &[u8]) {
-        self.connections.at_mut(id.index).rcv_nxt += text.len() as u32;
         let consumed = events.received(self, id, text).min(text.len());
         self.counters.bytes_in_place += consumed as u64;
         if consumed < text.len() {

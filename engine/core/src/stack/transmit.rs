@@ -89,8 +89,10 @@ impl Stack {
     #[inline]
     pub(super) fn head(&mut self, index: u32, seq: SequenceNumber, flags: Control) -> Option<(Route, Head)> {
         let connection = self.connections.at_mut(index);
-        let Resolution::Known(mac) = self.neighbours.resolve(connection.neighbour) else { return None };
-        let local = self.config.addresses.get(usize::from(connection.local))?.cidr.address();
+        let Resolution::Known(mac) = self.neighbours.resolve(connection.route.neighbour()) else {
+            return None;
+        };
+        let local = self.config.addresses.get(connection.route.local())?.cidr.address();
         let remote =
             if local.is_v4() { Address::v4(connection.remote_v4) } else { self.warm[index as usize].remote };
         let free = receive_window(&self.receive, connection, &self.config.tcp);

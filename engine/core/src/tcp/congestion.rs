@@ -30,9 +30,9 @@ pub fn on_ack(connection: &mut Connection, warm: &mut Warm, acked: u32, limited:
         connection.cwnd = connection.cwnd.saturating_add(acked).min(CWND_MAX);
         return;
     }
-    connection.bytes_acked = connection.bytes_acked.saturating_add(acked);
-    if connection.bytes_acked >= connection.cwnd {
-        connection.bytes_acked -= connection.cwnd;
+    warm.bytes_acked = warm.bytes_acked.saturating_add(acked);
+    if warm.bytes_acked >= connection.cwnd {
+        warm.bytes_acked -= connection.cwnd;
         connection.cwnd = connection.cwnd.saturating_add(u32::from(connection.mss)).min(CWND_MAX);
     }
 }

@@ -64,6 +64,32 @@ impl Ports {
     }
 }
 
+/// Which way segments of a connection leave: over which neighbour, from which address of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route(u32);
+
+impl Route {
+    /// No way at all: no neighbour has this index.
+    pub const NONE: Self = Self(u32::MAX);
+
+    /// Over the neighbour of this index, from our address of that index.
+    pub const fn new(neighbour: u16, local: u8) -> Self {
+        Self((neighbour as u32) << 8 | local as u32)
+    }
+
+    /// Index of the next hop in the neighbour cache.
+    #[inline]
+    pub const fn neighbour(self) -> u16 {
+        (self.0 >> 8) as u16
+    }
+
+    /// Index of our address.
+    #[inline]
+    pub const fn local(self) -> usize {
+        (self.0 & 0xff) as usize
+    }
+}
+
 /// What the in-order path touches of a connection: two cache lines.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -83,8 +109,7 @@ pub struct Connection {
     pub probes: u8,
     /// Window scales.
     pub scales: Scales,
-    /// Index of our address.
-    pub local: u8,
+    _reserved: u8,
     /// Next octet expected.
     pub rcv_nxt: SequenceNumber,
     /// Right edge of the window as last advertised; it never moves left.
@@ -105,12 +130,11 @@ pub struct Connection {
     pub snd_wl1: SequenceNumber,
     /// Congestion window in octets.
     pub cwnd: u32,
-    /// Octets acknowledged since the window last grew in congestion avoidance.
-    pub bytes_acked: u32,
     /// Payload octets of a full segment.
     pub mss: u16,
-    /// Index of the next hop in the neighbour cache.
-    pub neighbour: u16,
+    _reserved_2: u16,
+    /// The way to the peer.
+    pub route: Route,
     /// Octets from `snd_una` on.
     pub send: SendQueue,
     /// Unread and out-of-order octets, while there are any.
@@ -157,6 +181,8 @@ pub struct Warm {
     pub remote: Address,
     /// Slow start threshold in octets.
     pub ssthresh: u32,
+    /// Octets acknowledged since the window last grew in congestion avoidance.
+    pub bytes_acked: u32,
     /// Largest window that the peer ever advertised, octets.
     pub snd_wnd_max: u32,
     /// What was acknowledged when the last recovery ended (RFC 6582 `recover`).
@@ -274,7 +300,6 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         snd_wl1: agreed.rcv_nxt - 1,
         // RFC 6928 section 2: one segment after more than one loss (RFC 5681 section 3.1).
         cwnd: u32::from(agreed.mss) * if agreed.resent > 1 { 1 } else { u32::from(config.initial_window) },
-        bytes_acked: 0,
         mss: agreed.mss,
         flags,
         sides: Sides::OPEN,
@@ -288,8 +313,9 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         armed_at: Tick::NONE,
         rtt_seq: agreed.snd_nxt,
         rtt_sent_us: 0,
-        neighbour: ends.neighbour,
-        local: ends.local,
+        route: Route::new(ends.neighbour, ends.local),
+        _reserved: 0,
+        _reserved_2: 0,
         probes: 0,
         ports: Ports::new(ends.local_port, ends.remote_port),
         remote_v4: ends.remote.as_v4().unwrap_or_default(),
@@ -299,6 +325,7 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
     let warm = Warm {
         remote: ends.remote,
         ssthresh: u32::MAX,
+        bytes_acked: 0,
         snd_wnd_max: agreed.snd_wnd,
         recover: agreed.snd_nxt - 1,
         recovery: None,

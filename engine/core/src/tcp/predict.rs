@@ -42,14 +42,15 @@ impl Connection {
     }
 }
 
-/// Takes in the acknowledgment, window and timestamp of a segment, if it is the predicted one, and says how many queued octets it acknowledges. `None`: not predicted, nothing was touched.
+/// Takes in the acknowledgment, window and timestamp of a segment, if it is the predicted one, and says how many queued
+/// octets it acknowledges. `None`: not predicted, nothing was touched.
 ///
-/// The connection [is quiet](Connection::is_quiet). With octets still in flight the caller starts the retransmission timer
-/// over ([`start_timer`]).
+/// The connection [is quiet](Connection::is_quiet).
 #[inline(always)]
 pub fn take_predicted(
     connection: &mut Connection,
-    warm: &mut Warm,
+    warm: &mut WarmOf<'_>,
+    config: &TcpConfig,
     clock: &Clock,
     segment: &PlainSegment,
 ) -> Option<u32> {
@@ -78,23 +79,29 @@ pub fn take_predicted(
         connection.ts_recent_at = clock.s;
     }
     if window > connection.snd_wnd {
-        warm.snd_wnd_max = warm.snd_wnd_max.max(window);
         connection.snd_wnd = window;
-        connection.snd_wl1 = seq;
+        warm.note_window(window);
     } else if acked > 0 || seq != connection.snd_wl1 {
         // RFC 9293 section 3.10.7.4, fifth step.
         connection.snd_wnd = window;
-        connection.snd_wl1 = seq;
     }
+    connection.snd_wl1 = seq;
     if acked > 0 {
-        take_ack(connection, warm, clock, acked, flight);
+        take_ack(connection, warm, config, clock, acked, flight);
     }
     Some(acked)
 }
 
 /// Of `flight` octets in flight the first `acked` are acknowledged.
 #[inline(always)]
-fn take_ack(connection: &mut Connection, warm: &mut Warm, clock: &Clock, acked: u32, flight: u32) {
+fn take_ack(
+    connection: &mut Connection,
+    warm: &mut WarmOf<'_>,
+    config: &TcpConfig,
+    clock: &Clock,
+    acked: u32,
+    flight: u32,
+) {
     connection.snd_una += acked;
     if connection.flags.has(Flag::Timing) && !connection.snd_una.is_before(connection.rtt_seq) {
         connection.flags.take(Flag::Timing);
@@ -102,10 +109,37 @@ fn take_ack(connection: &mut Connection, warm: &mut Warm, clock: &Clock, acked: 
     }
     // Half a window and less never makes it grow: the warm block stays cold.
     if u64::from(flight) * 2 + u64::from(connection.mss) > u64::from(connection.cwnd) {
+        warm.grow_window(connection, acked, flight);
+    }
+    if acked == flight {
+        connection.retransmit_at = Tick::NONE;
+    } else {
+        start_timer(connection, config, clock);
+    }
+}
+
+/// The warm block of a connection, reached only when it is needed.
+pub struct WarmOf<'a> {
+    /// All warm blocks.
+    pub blocks: &'a mut [Warm],
+    /// The connection's index.
+    pub index: u32,
+}
+
+impl WarmOf<'_> {
+    /// The peer has opened its window further than before.
+    #[inline]
+    fn note_window(&mut self, window: u32) {
+        let warm = &mut self.blocks[self.index as usize];
+        warm.snd_wnd_max = warm.snd_wnd_max.max(window);
+    }
+
+    #[inline(never)]
+    fn grow_window(&mut self, connection: &mut Connection, acked: u32, flight: u32) {
+        let warm = &mut self.blocks[self.index as usize];
         let limited = Limited::of(flight, connection.cwnd, warm.ssthresh, connection.mss);
         congestion::on_ack(connection, warm, acked, limited);
     }
-    connection.retransmit_at = Tick::NONE;
 }
 
 /// Starts the retransmission timer of a quiet connection over (RFC 6298 section 5).

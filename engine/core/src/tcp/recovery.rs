@@ -110,7 +110,7 @@ impl Recovery {
         self.cursor = Cursor::default();
         warm.ssthresh = ssthresh_after_loss(connection.flight(), connection.mss);
         connection.cwnd = warm.ssthresh;
-        connection.bytes_acked = 0;
+        warm.bytes_acked = 0;
     }
 
     /// The retransmission timer has expired (RFC 5681 section 3.1, RFC 6582 section 4).
@@ -125,7 +125,7 @@ impl Recovery {
         self.scoreboard.clear();
         connection.dup_acks = 0;
         connection.cwnd = u32::from(connection.mss);
-        connection.bytes_acked = 0;
+        warm.bytes_acked = 0;
     }
 
     /// `acked` octets were acknowledged; `snd_una` has moved. Says whether recovery is over.

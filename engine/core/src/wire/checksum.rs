@@ -140,7 +140,10 @@ impl Sum {
     /// Whether this sum, over data with its checksum in place, says that the data are intact.
     #[inline]
     pub const fn is_valid(self) -> bool {
-        self.fold() == 0xffff
+        // Folded to 0xffff: a multiple of 65535, and not zero. Multiplied by the inverse of an odd number, its multiples
+        // and no others come out at the bottom.
+        const INVERSE: u64 = 0xfffe_fffe_fffe_ffff;
+        self.0 != 0 && self.0.wrapping_mul(INVERSE) <= u64::MAX / 0xffff
     }
 
     /// The sum of eight bytes.

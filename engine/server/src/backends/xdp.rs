@@ -57,6 +57,10 @@ impl Transport for XdpBackend {
         self.engine.turn(now, events)
     }
 
+    fn deadline(&self) -> Option<Instant> {
+        self.engine.deadline()
+    }
+
     fn host(&mut self) -> &mut Stack {
         self.engine.host()
     }

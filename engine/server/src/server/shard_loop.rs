@@ -122,11 +122,12 @@ pub(super) fn run<B: Backend, A: Application>(
             std::hint::spin_loop();
             continue;
         }
-        if turn.deadline.is_some_and(|deadline| deadline <= now) {
+        let deadline = shard.deadline();
+        if deadline.is_some_and(|deadline| deadline <= now) {
             continue;
         }
         counters.sleeps += 1;
-        shard.transport_mut().wait(now, turn.deadline)?;
+        shard.transport_mut().wait(now, deadline)?;
         idle_since = None;
     }
 }

@@ -160,7 +160,11 @@ impl Transport for FakeTransport {
                 Input::Close(id, reason) => events.closed(host, id, reason),
             }
         }
-        Turn { work, deadline: None, again: false }
+        Turn { work, again: false }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
     }
 
     fn host(&mut self) -> &mut FakeHost {

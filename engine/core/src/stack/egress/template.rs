@@ -1,6 +1,7 @@
 //! The in-order path's frame: a plain segment with text, its link and IP header copied from the one before.
 
 use crate::port::{Capabilities, ChecksumOffload, Reservation, Transmit, TransmitChecksum};
+use crate::tcp::connection::Route;
 use crate::wire::checksum::Words;
 use crate::wire::tcp::{self, Flags};
 use crate::wire::{IpProtocol, MacAddress, Sum};
@@ -12,9 +13,7 @@ use super::segment::{FRAGMENT_AND_HOPS, IPV4_HEAD, TCP, TIMESTAMPS_HEAD, TIMESTA
 /// Link and IP header for one neighbour and one address of ours, but for length, checksum and the peer's address.
 #[derive(Clone, Copy, Debug)]
 pub struct Template {
-    /// Index of the neighbour, and of our address.
-    neighbour: u16,
-    local: u8,
+    route: Route,
     /// What the neighbour cache counted when this was made.
     changes: u32,
     /// The headers up to the peer's address, of which two octets are copied for nothing.
@@ -55,35 +54,27 @@ pub struct PlainHead {
 }
 
 impl Template {
-    /// For nobody: no neighbour and address have these indices.
+    /// For nobody.
     pub const NONE: Self = Self {
-        neighbour: u16::MAX,
-        local: u8::MAX,
+        route: Route::NONE,
         changes: 0,
         head: [0; HEAD_LEN],
         network: Words::NONE,
         pseudo: Words::NONE,
     };
 
-    /// The headers for `local`, our address of this index, towards the neighbour of this index, which is at `mac`.
-    pub fn new(
-        neighbour: u16,
-        changes: u32,
-        mac: &MacAddress,
-        source: &MacAddress,
-        local: (u8, [u8; 4]),
-    ) -> Self {
+    /// The headers of what leaves by `route`: from our address `local` over the neighbour at `mac`.
+    pub fn new(route: Route, changes: u32, mac: &MacAddress, source: &MacAddress, local: [u8; 4]) -> Self {
         let mut head = [0; HEAD_LEN];
         head[..6].copy_from_slice(&mac.0);
         head[6..12].copy_from_slice(&source.0);
         let version = Words::of_u16(IPV4_HEAD as u16);
         put(&mut head, 12, IPV4_HEAD);
         let hops = put(&mut head, 20, FRAGMENT_AND_HOPS);
-        head[LOCAL..REMOTE].copy_from_slice(&local.1);
-        let address = Words::of_octets(local.1);
+        head[LOCAL..REMOTE].copy_from_slice(&local);
+        let address = Words::of_octets(local);
         Self {
-            neighbour,
-            local: local.0,
+            route,
             changes,
             head,
             network: version.add(hops).add(address),
@@ -91,10 +82,10 @@ impl Template {
         }
     }
 
-    /// Whether this is the template for these, as long as the neighbour cache has counted no more than this.
+    /// Whether this is the template for this route, as long as the neighbour cache has counted no more than this.
     #[inline(always)]
-    pub const fn is_for(&self, neighbour: u16, local: u8, changes: u32) -> bool {
-        self.neighbour == neighbour && self.local == local && self.changes == changes
+    pub fn is_for(&self, route: Route, changes: u32) -> bool {
+        self.route == route && self.changes == changes
     }
 
     /// Sends a plain segment with `text`.

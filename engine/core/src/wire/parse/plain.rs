@@ -29,11 +29,11 @@ impl PlainSegment {
     /// Nothing: what a place holds before it is filled.
     pub const EMPTY: Self = Self { seq: 0, ack: 0, ts_value: 0, window: 0, payload: 0, len: 0 };
 
-    /// The payload, out of the frame that this was read from; empty for a shorter frame.
+    /// The payload, out of the frame that this was read from; `None` for a shorter frame.
     #[inline(always)]
-    pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+    pub fn payload<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
         let start = usize::from(self.payload);
-        frame.get(start..start + usize::from(self.len)).unwrap_or_default()
+        frame.get(start..start + usize::from(self.len))
     }
 }
 
@@ -216,7 +216,7 @@ mod tests {
             };
             prop_assert_eq!(timestamps.value, segment.ts_value);
             prop_assert!(fields.flags.without(Flags::PSH) == Flags::ACK);
-            prop_assert_eq!(general.payload(&frame), segment.payload(&frame));
+            prop_assert_eq!(Some(general.payload(&frame)), segment.payload(&frame));
             prop_assert_eq!(verify(&frame, &general).is_ok(), PlainHeaders::is_intact(packet));
         }
     }

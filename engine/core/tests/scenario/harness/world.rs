@@ -118,7 +118,7 @@ impl World {
                 self.sent.push_back((self.now, frame));
             }
             if !turn.again {
-                return turn.deadline;
+                return self.engine.deadline();
             }
         }
         panic!("the engine does not come to rest");

@@ -36,12 +36,14 @@ impl Transport for MioTransport {
         work += self.accept(events);
         self.flush_dirty(events);
         work += self.bury_gone(events);
-        let timers = self.host.timers.next_expiry();
-        let deadline = match (timers, self.accept_retry) {
+        Turn { work, again: self.has_work() }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match (self.host.timers.next_expiry(), self.accept_retry) {
             (Some(timer), Some(retry)) => Some(timer.min(retry)),
             (timer, retry) => timer.or(retry),
-        };
-        Turn { work, deadline, again: self.has_work() }
+        }
     }
 
     fn host(&mut self) -> &mut MioHost {

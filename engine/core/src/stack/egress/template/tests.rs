@@ -71,8 +71,10 @@ proptest! {
         let octets = (u32::from(ports.0) << 16 | u32::from(ports.1)).to_be_bytes();
         let plain = PlainHead { remote, ports: octets, seq, ack, window, ts_value, ts_echo };
         let mut wire = Wire::default();
-        let template = Template::new(3, 7, &mac, &capabilities.mac, (1, local));
-        prop_assert!(template.is_for(3, 1, 7) && !template.is_for(3, 1, 8) && !template.is_for(2, 1, 7));
+        let by = crate::tcp::connection::Route::new(3, 1);
+        let template = Template::new(by, 7, &mac, &capabilities.mac, local);
+        let other = crate::tcp::connection::Route::new(2, 1);
+        prop_assert!(template.is_for(by, 7) && !template.is_for(by, 8) && !template.is_for(other, 7));
         template.send(&mut wire, &capabilities, &plain, &text).unwrap();
         let head = Head {
             local_port: ports.0,
