@@ -98,6 +98,18 @@ impl TimerWheel {
         }
     }
 
+    /// Whether [`expire`](Self::expire) may have work at `now`; if not, the wheel stands at `now` all the same.
+    #[inline(always)]
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        let target = tick_begun(now);
+        if target < self.quiet_until {
+            // No slot is passed over, so each timer's highest differing digit stays the same.
+            self.now_tick = self.now_tick.max(target);
+            return false;
+        }
+        true
+    }
+
     /// When `index` will expire (the beginning of its tick), or `None` if it is not armed. An owner that keeps
     /// this beside its deadline need not call [`arm`](Self::arm) for any later deadline.
     ///

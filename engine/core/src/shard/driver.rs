@@ -56,7 +56,7 @@ impl<H: Host, A: Application> Events<H> for Driver<A> {
         self.sessions.insert(id, Session { progress, framing: Framing::Sound, connection });
     }
 
-    #[inline]
+    #[inline(always)]
     fn received(&mut self, host: &mut H, id: ConnectionId, bytes: &[u8]) -> usize {
         let Some(session) = self.sessions.get_mut(id) else { return bytes.len() };
         match session.framing {

@@ -187,6 +187,12 @@ impl Neighbours {
         Ok(index as u16)
     }
 
+    /// Whether anybody is being asked for.
+    #[inline(always)]
+    pub fn has_incomplete(&self) -> bool {
+        self.incomplete > 0
+    }
+
     /// When a request is due next.
     pub fn next_probe(&self) -> Option<Instant> {
         if self.incomplete == 0 {

@@ -282,7 +282,14 @@ impl Stack {
     }
 
     /// Shows connections that wait to the application, within the turn's budget.
+    #[inline]
     pub(super) fn accept<E: Events<Self>>(&mut self, events: &mut E) {
+        if self.listeners.iter().any(|listener| !listener.queue.is_empty()) {
+            self.accept_some(events);
+        }
+    }
+
+    fn accept_some<E: Events<Self>>(&mut self, events: &mut E) {
         for listener in 0..self.listeners.len() {
             while self.accepting == Accepting::Open && self.accept_budget_left > 0 {
                 let Some(key) = self.listeners[listener].queue.pop_front() else { break };
@@ -300,6 +307,7 @@ impl Stack {
     }
 
     /// Whether connections wait that the budget did not allow to be shown.
+    #[inline]
     pub(super) fn has_unaccepted(&self) -> bool {
         self.accepting == Accepting::Open && self.listeners.iter().any(|l| !l.queue.is_empty())
     }

@@ -27,12 +27,18 @@ pub(super) enum Served {
 }
 
 impl Stack {
-    /// Serves every connection that has something to do, each once; those that run out of frames stay on the list.
+    /// Serves every connection that has something to do, each once; those that run out of frames stay on the list, and
+    /// then the answer is yes.
+    #[inline]
     pub(super) fn service_pending<T: Transmit, E: Events<Self>>(
         &mut self,
         transmit: &mut T,
         events: &mut E,
     ) -> bool {
+        self.pending.0 != END && self.service_some(transmit, events)
+    }
+
+    fn service_some<T: Transmit, E: Events<Self>>(&mut self, transmit: &mut T, events: &mut E) -> bool {
         let (mut index, _) = core::mem::replace(&mut self.pending, (END, END));
         let mut is_exhausted = false;
         while index != END {
