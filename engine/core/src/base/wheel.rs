@@ -91,13 +91,13 @@ impl TimerWheel {
     #[inline]
     pub fn arm(&mut self, index: u32, deadline: Instant) {
         // What is overdue belongs to the current tick.
-        let tick = tick_due(deadline).clamp(self.now_tick, self.now_tick + HORIZON);
+        let ahead = tick_due(deadline).saturating_sub(self.now_tick).min(HORIZON) as u32;
         match self.lists.tick(index) {
-            Some(armed) if self.whole_tick(armed) <= tick => return,
+            Some(armed) if self.ahead(armed) <= ahead => return,
             Some(_) => self.unlink(index),
             None => self.armed += 1,
         }
-        self.place(index, tick);
+        self.place(index, ahead);
     }
 
     /// Takes `index` out of the wheel; does nothing if it is not armed.
@@ -119,7 +119,7 @@ impl TimerWheel {
     /// If `index` is not below the wheel's maximum.
     #[inline]
     pub fn armed_at(&self, index: u32) -> Option<Instant> {
-        self.lists.tick(index).map(|tick| tick_start(self.whole_tick(tick)))
+        self.lists.tick(index).map(|tick| tick_start(self.now_tick + self.ahead(tick) as u64))
     }
 
     /// Moves to `now` and takes due indices out of the wheel into `batch`; returns how many. Earlier ticks come
@@ -201,11 +201,8 @@ impl TimerWheel {
     fn take_due(&mut self, batch: &mut [u32]) -> usize {
         let slot = self.now_tick as usize % SLOTS;
         let mut taken = 0;
-        loop {
+        while taken < batch.len() && !self.lists.is_empty(slot) {
             let count = self.lists.take(slot, &mut batch[taken..]);
-            if count == 0 {
-                break;
-            }
             for index in &batch[taken..taken + count] {
                 self.lists.forget(*index);
             }
@@ -246,7 +243,7 @@ impl TimerWheel {
         while *cascades > 0 {
             let count = self.lists.take(list, &mut indices[..CHUNK.min(*cascades)]);
             for &index in &indices[..count] {
-                self.place(index, self.whole_tick(self.lists.node(index).tick));
+                self.place(index, self.ahead(self.lists.node(index).tick));
             }
             *cascades -= count;
             if self.lists.is_empty(list) {
@@ -256,12 +253,12 @@ impl TimerWheel {
         }
     }
 
-    /// Names an index that is in no list in the one where its tick belongs.
+    /// Names an index that is in no list in the one of the tick so far ahead, at most [`HORIZON`].
     #[inline]
-    fn place(&mut self, index: u32, tick: u64) {
-        // The lowest bit stands for no difference at all: the lowest level.
-        let differing = (tick ^ self.now_tick) as u32 | 1;
-        let level = (differing.ilog2() / SLOT_SHIFT) as usize;
+    fn place(&mut self, index: u32, ahead: u32) {
+        let tick = self.now_tick + ahead as u64;
+        let differing = (tick ^ self.now_tick) as u32;
+        let level = (differing >> SLOT_SHIFT != 0) as usize + (differing >> (2 * SLOT_SHIFT) != 0) as usize;
         let shift = SLOT_SHIFT * level as u32;
         let slot = (tick as u32 >> shift) as usize % SLOTS;
         self.quiet_until = self.quiet_until.min(tick >> shift << shift);
@@ -277,10 +274,10 @@ impl TimerWheel {
         self.cascading = self.cascading.filter(|list| *list != emptied);
     }
 
-    /// An armed tick from its low half: it is at most [`HORIZON`] ahead.
+    /// How far ahead of the wheel an armed tick is, from its low half: at most [`HORIZON`].
     #[inline]
-    const fn whole_tick(&self, low: u32) -> u64 {
-        self.now_tick + low.wrapping_sub(self.now_tick as u32) as u64
+    const fn ahead(&self, low: u32) -> u32 {
+        low.wrapping_sub(self.now_tick as u32)
     }
 }
 

@@ -16,12 +16,12 @@ impl Event {
     /// The first slot of a level that holds timers, if there is one.
     #[inline]
     pub(super) fn slot(level: usize, occupied: &Occupied, now_tick: u64) -> Option<Self> {
-        /// Slots of each level that a low half of a tick can name: the highest has fewer, and goes around.
-        const NAMED: [u32; LEVELS] = [SLOTS as u32, SLOTS as u32, (u32::MAX >> (2 * SLOT_SHIFT)) + 1];
+        /// The largest digit of each level in the low half of a tick: the highest level has fewer slots, and goes around.
+        const DIGIT_MAX: [u32; LEVELS] = [SLOTS as u32 - 1, SLOTS as u32 - 1, u32::MAX >> (2 * SLOT_SHIFT)];
         let shift = SLOT_SHIFT * level as u32;
         let own = (now_tick as u32 >> shift) as usize % SLOTS;
         let slot = occupied.first_from(own)?;
-        let ahead = (slot as u32).wrapping_sub(own as u32) % NAMED[level];
+        let ahead = (slot as u32).wrapping_sub(own as u32) & DIGIT_MAX[level];
         let tick = ((now_tick >> shift) + ahead as u64) << shift;
         Some(Self::Slot { level, slot, tick })
     }
