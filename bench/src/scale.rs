@@ -74,9 +74,15 @@ impl Scale {
         })
     }
 
-    /// Goes on with what has arrived.
+    /// Goes on with what has arrived, and with timers that are due: one turn takes a bounded number of them.
     fn turn(&mut self) {
-        while self.server.turn(self.now).again {}
+        loop {
+            let turn = self.server.turn(self.now);
+            let is_due = turn.deadline.is_some_and(|deadline| deadline <= self.now);
+            if !turn.again && !is_due {
+                break;
+            }
+        }
         self.now += TURN;
     }
 

@@ -97,10 +97,12 @@ impl Scale {
         self.server.transport().open_connections(&mut ids);
         ensure!(ids.len() == self.connections as usize, "{} connections are open", ids.len());
         shuffle(&mut ids, &mut self.random);
+        self.progress.show("timers: arming, expiring");
         let arm = self.set_timers(&ids, Duration::ZERO);
         self.expect_timers(self.connections)?;
         let expire = self.expire();
         self.expect_timers(0)?;
+        self.progress.show("timers: moving, cancelling");
         self.set_timers(&ids, Duration::ZERO);
         let later = self.set_timers(&ids, Duration::from_millis(10));
         let begin = Clock::now();
