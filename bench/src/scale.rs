@@ -78,7 +78,7 @@ impl Scale {
     fn turn(&mut self) {
         loop {
             let turn = self.server.turn(self.now);
-            let is_due = turn.deadline.is_some_and(|deadline| deadline <= self.now);
+            let is_due = self.server.deadline().is_some_and(|deadline| deadline <= self.now);
             if !turn.again && !is_due {
                 break;
             }
