@@ -28,8 +28,8 @@ const LAST_CLASSES: usize = 256;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outlook {
     pub(super) kind: OutlookKind,
-    hash: u32,
-    tuple: [u32; 3],
+    pub(super) hash: u32,
+    pub(super) tuple: [u32; 3],
     /// The connection that the tuple had when the burst was looked through.
     pub(super) id: Key,
     pub(super) segment: PlainSegment,

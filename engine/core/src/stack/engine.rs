@@ -92,27 +92,25 @@ impl<P: Port, L: Peers> Engine<P, L> {
         let mut strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
         for place in 0..count {
             let frame = burst.frame(place);
-            let Outlook { kind, id, segment, .. } = outlooks.at(place);
-            if *kind == OutlookKind::Expected {
-                let in_burst = outlooks.in_burst(*id, place);
-                let prediction = stack.handle_expected(transmit, events, *id, segment, frame, in_burst);
-                if prediction == Prediction::Met {
+            let outlook = outlooks.at(place);
+            if outlook.kind == OutlookKind::Expected {
+                let in_burst = outlooks.in_burst(outlook.id, place);
+                let segment = &outlook.segment;
+                if stack.handle_expected(transmit, events, outlook.id, segment, frame, in_burst)
+                    == Prediction::Met
+                {
                     continue;
                 }
             }
-            let checksum = match kind {
-                OutlookKind::General => burst.checksum(place),
+            let known = match outlook.kind {
+                OutlookKind::Plain | OutlookKind::Expected => Known::Plain(outlook),
+                OutlookKind::General => Known::General(&inbound[place], burst.checksum(place)),
                 OutlookKind::Damaged => {
                     stack.counters.drop(DropReason::BadChecksum);
                     continue;
                 }
-                OutlookKind::Plain | OutlookKind::Expected => {
-                    stack.first_pass(frame, &mut inbound[place]);
-                    ReceivedChecksum::Verified
-                }
             };
-            let frame = Frame { bytes: frame, inbound: &inbound[place], checksum };
-            handle(stack, &mut strays, transmit, events, &frame);
+            handle(stack, &mut strays, transmit, events, frame, &known);
         }
         count as u32
     }
@@ -149,11 +147,12 @@ impl<P: Port, L: Peers> Engine<P, L> {
     }
 }
 
-/// A frame whose headers are known.
-struct Frame<'a> {
-    bytes: &'a [u8],
-    inbound: &'a Inbound,
-    checksum: ReceivedChecksum,
+/// What is known of a frame that goes the general way.
+enum Known<'a> {
+    /// It is a plain segment, verified.
+    Plain(&'a Outlook),
+    /// Its headers, and whether the device vouches for its checksums.
+    General(&'a Inbound, ReceivedChecksum),
 }
 
 /// Where frames go that may not be for this shard.
@@ -171,18 +170,21 @@ fn handle<T: Transmit, L: Peers, E: Events<Stack>>(
     strays: &mut Strays<'_, L>,
     transmit: &mut T,
     events: &mut E,
-    frame: &Frame<'_>,
+    bytes: &[u8],
+    known: &Known<'_>,
 ) {
-    let Frame { bytes, inbound, checksum } = *frame;
-    let arrival = match inbound.passed {
-        Passed::Tcp(_) => stack.admit(bytes, inbound, checksum),
-        Passed::Dropped => None,
-        Passed::Other => {
-            if let Some(fact) = stack.handle_other(transmit, bytes, &inbound.packet) {
-                strays.peers.publish(fact);
+    let arrival = match *known {
+        Known::Plain(outlook) => stack.admit_plain(bytes, outlook),
+        Known::General(inbound, checksum) => match inbound.passed {
+            Passed::Tcp(_) => stack.admit(bytes, inbound, checksum),
+            Passed::Dropped => None,
+            Passed::Other => {
+                if let Some(fact) = stack.handle_other(transmit, bytes, &inbound.packet) {
+                    strays.peers.publish(fact);
+                }
+                None
             }
-            None
-        }
+        },
     };
     let Some(arrival) = arrival else { return };
     match strays.whose(stack, &arrival) {

@@ -9,9 +9,10 @@ use crate::tcp::time_wait;
 use crate::wire::hash::TupleHasher;
 use crate::wire::parse::{OptionsLayout, classify_into, verify_network, verify_transport};
 use crate::wire::tcp::{Flags as Control, Options, TcpRepr};
-use crate::wire::{Kind, MacAddress, Packet, TcpFields, Tuple};
+use crate::wire::{Address, Kind, MacAddress, Packet, TcpFields, Tuple};
 
 use super::Stack;
+use super::burst::Outlook;
 use super::counters::DropReason;
 use super::egress::{Route, send_tcp};
 use super::tables::Hashed;
@@ -121,6 +122,42 @@ impl Stack {
             Medium::Ethernet => source_mac(frame),
             Medium::Ip => MacAddress::ZERO,
         };
+        Some(Arrival { segment, tuple, hashed, mac, local })
+    }
+
+    /// The same of a plain segment, whose checksums are known to be right.
+    pub(super) fn admit_plain<'a>(&mut self, frame: &'a [u8], outlook: &Outlook) -> Option<Arrival<'a>> {
+        let [local, remote, ports] = outlook.tuple;
+        let tuple = Tuple {
+            local: Address::v4(local.to_be_bytes()),
+            remote: Address::v4(remote.to_be_bytes()),
+            local_port: (ports >> 16) as u16,
+            remote_port: ports as u16,
+        };
+        let Some(local) = self.local_index(tuple.local) else {
+            self.counters.drop(DropReason::NotForUs);
+            return None;
+        };
+        if !tuple.remote.is_unicast() || tuple.remote == tuple.local {
+            self.counters.drop(DropReason::BadSource);
+            return None;
+        }
+        self.counters.segments_received += 1;
+        let plain = &outlook.segment;
+        let segment = Segment {
+            seq: SequenceNumber(plain.seq),
+            ack: SequenceNumber(plain.ack),
+            window: plain.window,
+            control: plain.flags,
+            timestamps: Some(plain.timestamps(frame)),
+            options: &[],
+            payload: plain.payload(frame)?,
+        };
+        let mac = match self.capabilities.medium {
+            Medium::Ethernet => source_mac(frame),
+            Medium::Ip => MacAddress::ZERO,
+        };
+        let hashed = Hashed::known_v4(outlook.tuple, outlook.hash);
         Some(Arrival { segment, tuple, hashed, mac, local })
     }
 

@@ -5,6 +5,7 @@
 //! segment; only the work differs.
 
 use crate::wire::parse::PlainSegment;
+use crate::wire::tcp::Flags as Control;
 
 use super::clock::Clock;
 use super::config::TcpConfig;
@@ -60,7 +61,8 @@ pub fn take_predicted(
     let flight = connection.flight();
     let window = u32::from(segment.window) << connection.scales.send();
     let is_older = (segment.ts_value.wrapping_sub(connection.ts_recent) as i32) < 0;
-    let is_predicted = seq == connection.rcv_nxt
+    let is_predicted = segment.flags.without(Control::PSH) == Control::ACK
+        && seq == connection.rcv_nxt
         && len <= connection.rcv_adv.since(connection.rcv_nxt)
         && acked <= flight
         // With neither it may be a duplicate ACK.

@@ -1,11 +1,11 @@
-//! The plain segment: IPv4 without options, not a fragment, TCP with ACK and at most PSH, and timestamps as its only
-//! option. Nearly every segment of an open connection is one, and all its fields lie at fixed places.
+//! The plain segment: IPv4 without options, not a fragment, TCP with timestamps as its only option. Nearly every segment
+//! of an open connection is one, and all its fields lie at fixed places.
 
 use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::Medium;
-use crate::wire::tcp::Flags;
+use crate::wire::tcp::{Flags, Timestamps};
 use crate::wire::{EtherType, IpProtocol, Sum, ethernet, ipv4};
 
 /// What a plain segment says.
@@ -23,11 +23,20 @@ pub struct PlainSegment {
     pub payload: u16,
     /// Bytes of payload.
     pub len: u16,
+    /// The control bits.
+    pub flags: Flags,
 }
 
 impl PlainSegment {
     /// Nothing: what a place holds before it is filled.
-    pub const EMPTY: Self = Self { seq: 0, ack: 0, ts_value: 0, window: 0, payload: 0, len: 0 };
+    pub const EMPTY: Self =
+        Self { seq: 0, ack: 0, ts_value: 0, window: 0, payload: 0, len: 0, flags: Flags::NONE };
+
+    /// The timestamps option, out of the frame that this was read from.
+    pub fn timestamps(&self, frame: &[u8]) -> Timestamps {
+        let echo = frame.get(..usize::from(self.payload)).and_then(<[u8]>::last_chunk);
+        Timestamps { value: self.ts_value, echo: echo.map_or(0, |octets| u32::from_be_bytes(*octets)) }
+    }
 
     /// The payload, out of the frame that this was read from; `None` for a shorter frame.
     #[inline(always)]
@@ -69,8 +78,8 @@ const _: () = assert!(HEADERS_LEN == 52);
 const VERSION: u16 = 0x4500;
 /// All of the fragment field but the reserved bit and "don't fragment".
 const FRAGMENT: u16 = 0x3fff;
-/// Eight words of header, and ACK.
-const OFFSET_ACK: u16 = 0x8000 | Flags::ACK.bits() as u16;
+/// Eight words of header.
+const OFFSET: u16 = 0x8000;
 /// `NOP NOP TIMESTAMPS 10` (RFC 7323 appendix A).
 const TIMESTAMPS_HEAD: u32 = 0x0101_080a;
 
@@ -92,7 +101,7 @@ impl PlainHeaders {
         let (headers, _) = Self::ref_from_prefix(packet).ok()?;
         let differences = (headers.version_class.get() ^ VERSION) & 0xff00
             | headers.flags_offset.get() & FRAGMENT
-            | (headers.offset_flags.get() ^ OFFSET_ACK) & !(Flags::PSH.bits() as u16)
+            | (headers.offset_flags.get() ^ OFFSET) & 0xff00
             | u16::from(headers.protocol ^ IpProtocol::TCP.0);
         let len = usize::from(headers.total_length.get());
         if differences != 0 || headers.option_head.get() != TIMESTAMPS_HEAD || len < HEADERS_LEN {
@@ -118,6 +127,7 @@ impl PlainHeaders {
             window: self.window.get(),
             payload: (network + HEADERS_LEN) as u16,
             len: (packet.len() - HEADERS_LEN) as u16,
+            flags: Flags::from_bits(self.offset_flags.get() as u8),
         }
     }
 
@@ -138,7 +148,7 @@ mod tests {
     use super::*;
     use crate::wire::ipv4::{Fragmentation, Ipv4Repr};
     use crate::wire::parse::{classify, verify};
-    use crate::wire::tcp::{Options, TcpRepr, Timestamps, seal};
+    use crate::wire::tcp::{Options, TcpRepr, seal};
     use crate::wire::{MacAddress, ethernet::EthernetRepr};
     use proptest::prelude::*;
     use std::vec;
@@ -210,12 +220,10 @@ mod tests {
             let super::super::Kind::Tcp(fields) = general.kind else { panic!("not TCP: {general:?}") };
             prop_assert_eq!(general.words_v4(&frame), Some(headers.words()));
             let segment = headers.segment(&frame, packet);
+            prop_assert_eq!(fields.flags, segment.flags);
             prop_assert_eq!((fields.seq, fields.ack, fields.window), (segment.seq, segment.ack, segment.window));
-            let super::super::OptionsLayout::Timestamps(timestamps) = fields.options else {
-                panic!("no timestamps: {general:?}")
-            };
-            prop_assert_eq!(timestamps.value, segment.ts_value);
-            prop_assert!(fields.flags.without(Flags::PSH) == Flags::ACK);
+            let timestamps = super::super::OptionsLayout::Timestamps(segment.timestamps(&frame));
+            prop_assert_eq!(fields.options, timestamps);
             prop_assert_eq!(Some(general.payload(&frame)), segment.payload(&frame));
             prop_assert_eq!(verify(&frame, &general).is_ok(), PlainHeaders::is_intact(packet));
         }
