@@ -1,7 +1,9 @@
 //! Our engine over memory: timestamps, SACK, RTT estimation and congestion control on, checksums in software.
 
+use std::iter::once;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use bywash::os::huge_pages;
 use bywash_core::base::time::Instant;
 use bywash_core::buffer::{SendConfig, SizeClass};
 use bywash_core::port::Port;
@@ -54,7 +56,11 @@ pub fn shard<A: Application>(
     let port = MemoryPort::new(MacAddress([2, 0, 0, 0, 0, address[3]]));
     let config = StackConfig { addresses, ..config };
     let stack = Stack::new(config, port.capabilities(), SEED, Instant::ZERO).expect("memory for the pools");
-    Shard::new(Engine::new(port, stack, Alone, Vec::new()), application, codec, connections)
+    // As the server does.
+    huge_pages::advise(stack.address_ranges());
+    let shard = Shard::new(Engine::new(port, stack, Alone, Vec::new()), application, codec, connections);
+    huge_pages::advise(once(shard.address_range()));
+    shard
 }
 
 /// A server of `application` that listens on as many ports as `connections_max` connections of [`client`] need.

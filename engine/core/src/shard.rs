@@ -76,6 +76,12 @@ impl<T: Transport, A: Application> Shard<T, A> {
         self.driver.application_mut()
     }
 
+    /// Where the array of the application's connection states lies, used or not: for advice about huge pages. It does
+    /// not move while the transport keeps its limit. The transport's own arrays are not part of it.
+    pub fn address_range(&self) -> core::ops::Range<usize> {
+        self.driver.address_range()
+    }
+
     /// How many connections the application keeps state for.
     pub fn connections(&self) -> usize {
         self.driver.sessions()

@@ -27,6 +27,7 @@ pub mod host;
 pub mod ingress;
 pub mod invariants;
 pub mod listener;
+pub mod memory;
 pub mod neighbour;
 pub mod passive;
 pub mod peers;

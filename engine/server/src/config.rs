@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use arguments::{Arguments, NoExtra};
 pub use file::ConfigError;
 pub use tcp::TcpConfig;
-pub use values::{AddressKind, BackendChoice, Cidr, Cores, LabChoice, Mode, Queues, ZeroCopy};
+pub use values::{AddressKind, BackendChoice, Cidr, Cores, HugePages, LabChoice, Mode, Queues, ZeroCopy};
 
 /// The configuration of a server. Every field has a safe default.
 ///
@@ -80,6 +80,11 @@ pub struct Config {
     #[arg(long, value_name = "CORES")]
     pub cores: Cores,
 
+    /// Whether to ask for huge pages for the arrays that grow with the limits. Many connections are reached in random
+    /// order: with small pages each look-up misses the TLB.
+    #[arg(long, value_name = "WHETHER")]
+    pub huge_pages: HugePages,
+
     /// How many shards the kernel's TCP is served with (AF_XDP has one for each queue); 0 is one for each core.
     #[arg(long, value_name = "COUNT")]
     pub shards: u32,
@@ -135,6 +140,7 @@ impl Default for Config {
             mode: Mode::Auto,
             zero_copy: ZeroCopy::Auto,
             cores: Cores::Auto,
+            huge_pages: HugePages::On,
             shards: 0,
             spin_us: None,
             capture: None,

@@ -2,6 +2,7 @@
 
 pub mod bell;
 pub mod cores;
+pub mod huge_pages;
 pub mod netlink;
 
 pub mod privileges;

@@ -34,6 +34,11 @@ impl<A: Application> Driver<A> {
         self.sessions.len()
     }
 
+    /// Where the sessions lie.
+    pub(super) fn address_range(&self) -> core::ops::Range<usize> {
+        self.sessions.address_range()
+    }
+
     /// Tells the application that the server is shutting down, for one connection.
     pub(super) fn drain<H: Host>(&mut self, host: &mut H, id: ConnectionId) {
         if let Some(session) = self.sessions.get_mut(id) {

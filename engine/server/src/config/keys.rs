@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::Config;
-use super::values::{AddressKind, BackendChoice, LabChoice, Mode, ZeroCopy};
+use super::values::{AddressKind, BackendChoice, HugePages, LabChoice, Mode, ZeroCopy};
 
 /// One key.
 pub(super) struct Key {
@@ -72,6 +72,7 @@ pub(super) const KEYS: &[Key] = &[
     words("mode", Mode::WORDS),
     words("zero_copy", ZeroCopy::WORDS),
     text("cores", "auto, none, or a list such as [0, 1]"),
+    words("huge_pages", HugePages::WORDS),
     number("shards", 0, 256),
     number("spin_us", 0, 1_000_000),
     text("capture", "a file name"),

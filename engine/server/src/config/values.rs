@@ -53,6 +53,16 @@ words! {
 }
 
 words! {
+    /// Whether to ask for huge pages.
+    HugePages {
+        /// Where the kernel has them (`/sys/kernel/mm/transparent_hugepage/enabled` is not `never`).
+        On = "on",
+        /// Never: memory is then taken page by page, as connections need it.
+        Off = "off",
+    }
+}
+
+words! {
     /// Whose the addresses are (see `docs/architecture.md`).
     AddressKind {
         /// Ours: every frame to them comes to the engine.

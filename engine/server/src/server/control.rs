@@ -73,8 +73,14 @@ where
         let mut threads = Vec::with_capacity(shards);
         for (index, seed) in seeds.into_iter().enumerate() {
             let info = ShardInfo { index, shards, core: assigned[index] };
-            let start =
-                Start { info, clock, spin, connections_max: config.connections_max, orders: &orders[index] };
+            let start = Start {
+                info,
+                clock,
+                spin,
+                connections_max: config.connections_max,
+                huge_pages: config.huge_pages,
+                orders: &orders[index],
+            };
             let sender = sender.clone();
             let named = thread::Builder::new().name(format!("shard {index}"));
             match named.spawn_scoped(scope, move || start.run(seed, make, &sender)) {

@@ -10,10 +10,11 @@ use super::ShardInfo;
 use super::control::Seed;
 use super::shard_loop::{self, Clock, Orders};
 use crate::backends::{Backend, Waker};
+use crate::config::HugePages;
 use crate::error::Error;
-use crate::os::cores;
 use crate::os::privileges::{self, After};
 use crate::os::signals::Request;
+use crate::os::{self, cores};
 use crate::report::ShardReport;
 
 /// What the control plane waits for.
@@ -31,6 +32,7 @@ pub(super) struct Start<'a> {
     pub(super) clock: Clock,
     pub(super) spin: Duration,
     pub(super) connections_max: u32,
+    pub(super) huge_pages: HugePages,
     pub(super) orders: &'a Orders,
 }
 
@@ -54,7 +56,7 @@ impl Start<'_> {
         A: Application,
         F: Fn(ShardInfo) -> (A, A::Codec),
     {
-        let Self { info, clock, spin, connections_max, orders } = self;
+        let Self { info, clock, spin, connections_max, huge_pages, orders } = self;
         let index = info.index;
         // Before anything is allocated, so that memory is touched first on its own node.
         info.core.map_or(Ok(()), cores::pin)?;
@@ -64,6 +66,9 @@ impl Start<'_> {
         let waker = backend.waker();
         let (application, codec) = make(info);
         let mut shard = Shard::new(backend, application, codec, connections_max);
+        if huge_pages == HugePages::On {
+            os::huge_pages::advise([shard.address_range()]);
+        }
         tell(events, Event::Ready { shard: index, waker });
         let told = |report| tell(events, Event::Told { shard: index, report });
         let ended = shard_loop::run(&mut shard, clock, spin, orders, told)

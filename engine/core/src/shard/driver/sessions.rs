@@ -1,6 +1,7 @@
 //! What is kept for each connection beside the transport's own state, under the transport's key.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::base::prefetch::prefetch;
 use crate::codec::Codec;
@@ -43,6 +44,12 @@ impl<A: Application> Sessions<A> {
 
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Where the whole array lies, used or not.
+    pub(super) fn address_range(&self) -> Range<usize> {
+        let start = self.slots.as_ptr().addr();
+        start..start + self.slots.capacity() * size_of::<Slot<A>>()
     }
 
     pub(super) fn insert(&mut self, id: ConnectionId, session: Session<A>) {

@@ -14,9 +14,10 @@ use super::addresses::Addresses;
 use super::queues::Opened;
 use crate::backends::xdp::{XdpBackend, XdpPort};
 use crate::capture::Recorder;
-use crate::config::{AddressKind, Config};
+use crate::config::{AddressKind, Config, HugePages};
 use crate::error::Error;
 use crate::mesh::{Mesh, MeshConfig};
+use crate::os::huge_pages;
 
 /// The backends of all shards, and the mesh between them.
 pub(super) struct Built {
@@ -43,6 +44,9 @@ pub(super) fn build(
     for (index, Opened { queue: _, socket }) in opened.into_iter().enumerate() {
         let port = XdpPort::new(socket, mac, mtu, recorder.map(|recorder| recorder.tap(index as u32)));
         let mut stack = Stack::new(settings.clone(), port.capabilities(), seed, clock.now())?;
+        if config.huge_pages == HugePages::On {
+            huge_pages::advise(stack.address_ranges());
+        }
         stack.listen(ListenOptions { address: None, port: config.port, backlog: config.tcp.somaxconn })?;
         parts.push((port, stack));
     }
