@@ -1,6 +1,7 @@
-//! Once a server is warm, requests ask for no memory. One test in a process of its own: the counter is the process's.
+//! Once a server is warm, requests and connections ask for no memory. One test in a process of its own: the counter is the process's.
 
 use bywash_bench::allocation::CountingAllocator;
+use bywash_bench::cycle::Cycles;
 use bywash_bench::ends::Bywash;
 use bywash_bench::round_trip::{Load, Pair};
 
@@ -8,7 +9,7 @@ use bywash_bench::round_trip::{Load, Pair};
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 
 #[test]
-fn a_request_asks_for_no_memory() {
+fn nothing_asks_for_memory() {
     for (connections, batch) in [(1, 1), (32, 32), (1, 32), (1000, 32)] {
         let mut pair = Pair::<Bywash>::new(Load::new(connections, batch));
         let calls = ALLOCATOR.calls();
@@ -17,4 +18,9 @@ fn a_request_asks_for_no_memory() {
         assert_eq!(ALLOCATOR.calls(), calls, "{connections} connections, batches of {batch}");
         pair.finish();
     }
+    // Nor do connections that come and go.
+    let mut cycles = Cycles::<Bywash>::new(32);
+    let calls = ALLOCATOR.calls();
+    cycles.measured(100);
+    assert_eq!(ALLOCATOR.calls(), calls, "3200 connections opened and closed");
 }
