@@ -14,7 +14,6 @@ use super::counters::DropReason;
 use super::ingress::{Arrival, Inbound, Passed};
 use super::neighbour::Create;
 use super::peers::{HostFact, Peers, PublishedTables};
-use super::predicted::Prediction;
 use super::tables::{Published, look_up_published};
 use super::{Report, Stack};
 
@@ -90,27 +89,20 @@ impl<P: Port, L: Peers> Engine<P, L> {
         stack.counters.frames_received += count as u64;
         outlooks.look_through(stack, events, &burst, count, inbound);
         let mut strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
-        for place in 0..count {
-            let frame = burst.frame(place);
-            let outlook = outlooks.at(place);
-            if outlook.kind == OutlookKind::Expected {
-                let in_burst = outlooks.in_burst(outlook.id, place);
-                let segment = &outlook.segment;
-                if stack.handle_expected(transmit, events, outlook.id, segment, frame, in_burst)
-                    == Prediction::Met
-                {
-                    continue;
-                }
+        let mut place = 0;
+        loop {
+            place = stack.take_in_order(transmit, events, &burst, outlooks, place..count);
+            if place == count {
+                break;
             }
+            let outlook = outlooks.at(place);
             let known = match outlook.kind {
                 OutlookKind::Plain | OutlookKind::Expected => Known::Plain(outlook),
                 OutlookKind::General => Known::General(&inbound[place], burst.checksum(place)),
-                OutlookKind::Damaged => {
-                    stack.counters.drop(DropReason::BadChecksum);
-                    continue;
-                }
+                OutlookKind::Damaged => Known::Damaged,
             };
-            handle(stack, &mut strays, transmit, events, frame, &known);
+            handle(stack, &mut strays, transmit, events, burst.frame(place), &known);
+            place += 1;
         }
         count as u32
     }
@@ -153,6 +145,8 @@ enum Known<'a> {
     Plain(&'a Outlook),
     /// Its headers, and whether the device vouches for its checksums.
     General(&'a Inbound, ReceivedChecksum),
+    /// A checksum is wrong.
+    Damaged,
 }
 
 /// Where frames go that may not be for this shard.
@@ -174,6 +168,7 @@ fn handle<T: Transmit, L: Peers, E: Events<Stack>>(
     known: &Known<'_>,
 ) {
     let arrival = match *known {
+        Known::Damaged => return stack.counters.drop(DropReason::BadChecksum),
         Known::Plain(outlook) => stack.admit_plain(bytes, outlook),
         Known::General(inbound, checksum) => match inbound.passed {
             Passed::Tcp(_) => stack.admit(bytes, inbound, checksum),

@@ -1,26 +1,16 @@
 //! The in-order path: predicted segments are taken in, and what the application answers leaves at once.
 
-use crate::base::slab::Key;
-use crate::port::{Medium, Transmit};
+use core::ops::Range;
+
+use crate::port::{Burst, Medium, Transmit};
 use crate::shard::Events;
-use crate::tcp::predict::WarmOf;
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
 use crate::tcp::{output, predict, window};
-use crate::wire::parse::PlainSegment;
 
 use super::Stack;
-use super::burst::InBurst;
+use super::burst::{InBurst, Outlook, OutlookKind, Outlooks};
 use super::egress::{PlainHead, Template};
-
-/// Whether a plain segment was the predicted one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Prediction {
-    /// It was, and is done with.
-    Met,
-    /// It was not, and nothing was touched: the general path takes it.
-    Missed,
-}
 
 /// Whether what was queued has left in one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,26 +24,49 @@ pub(super) enum Replied {
 }
 
 impl Stack {
-    /// Takes in a plain segment for the connection `id`, if it is the one that header prediction expects.
-    #[inline(always)]
-    pub(super) fn handle_expected<T: Transmit, E: Events<Self>>(
+    /// Takes in predicted segments from `place` on, and returns the place of the first frame that is none: the general path
+    /// goes on there. The burst has `count` frames.
+    #[inline(never)]
+    pub(super) fn take_in_order<B: Burst, T: Transmit, E: Events<Self>>(
         &mut self,
         transmit: &mut T,
         events: &mut E,
-        id: Key,
-        segment: &PlainSegment,
-        frame: &[u8],
-        in_burst: InBurst,
-    ) -> Prediction {
-        let Some(text) = segment.payload(frame) else { return Prediction::Missed };
-        let Some(connection) = self.connections.get_mut(id) else { return Prediction::Missed };
-        if !connection.is_quiet() {
-            return Prediction::Missed;
+        burst: &B,
+        outlooks: &Outlooks,
+        places: Range<usize>,
+    ) -> usize {
+        let Range { start, end } = places;
+        for place in start..end {
+            let outlook = outlooks.at(place);
+            let is_expected = outlook.kind == OutlookKind::Expected;
+            if !is_expected || !self.handle_expected(transmit, events, burst.frame(place), outlooks, place) {
+                return place;
+            }
         }
-        let mut warm = WarmOf { blocks: &mut self.warm, index: id.index };
+        end
+    }
+
+    /// Takes in a plain segment, if it is the one that header prediction expects; otherwise nothing is touched.
+    #[inline(always)]
+    fn handle_expected<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        frame: &[u8],
+        outlooks: &Outlooks,
+        place: usize,
+    ) -> bool {
+        let Outlook { id, segment, .. } = outlooks.at(place);
+        let id = *id;
+        let Some(text) = segment.payload(frame) else { return false };
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        if !connection.is_quiet() {
+            return false;
+        }
         let config = &self.config.tcp;
-        let Some(acked) = predict::take_predicted(connection, &mut warm, config, &self.clock, segment) else {
-            return Prediction::Missed;
+        let (warm, clock) = (&mut self.warm, &self.clock);
+        let Some(acked) = predict::take_predicted(connection, warm, id.index, config, clock, segment) else {
+            return false;
         };
         self.counters.segments_received += 1;
         if text.is_empty() {
@@ -62,7 +75,7 @@ impl Stack {
                 // There is room in the window for what waits.
                 self.pend(id.index);
             }
-            return Prediction::Met;
+            return true;
         }
         connection.send.acknowledge_lazily(&mut self.chunks, acked as usize);
         // Marked, so that nothing that the application does puts it on the list.
@@ -74,10 +87,13 @@ impl Stack {
         } else {
             self.store(events, id.index, 0, text);
         }
-        if !was_pending && (in_burst != InBurst::Last || self.reply(transmit, id.index) != Replied::Sent) {
+        if !was_pending
+            && (outlooks.in_burst(id, place) != InBurst::Last
+                || self.reply(transmit, id.index) != Replied::Sent)
+        {
             self.put_off(id.index);
         }
-        Prediction::Met
+        true
     }
 
     /// A connection that is marked as pending has something to do after the burst.

@@ -46,11 +46,12 @@ impl Connection {
 /// Takes in the acknowledgment, window and timestamp of a segment, if it is the predicted one, and says how many queued
 /// octets it acknowledges. `None`: not predicted, nothing was touched.
 ///
-/// The connection [is quiet](Connection::is_quiet).
+/// The connection [is quiet](Connection::is_quiet); its warm block is `warm[index]`, and touched only when it must be.
 #[inline(always)]
 pub fn take_predicted(
     connection: &mut Connection,
-    warm: &mut WarmOf<'_>,
+    warm: &mut [Warm],
+    index: u32,
     config: &TcpConfig,
     clock: &Clock,
     segment: &PlainSegment,
@@ -82,28 +83,29 @@ pub fn take_predicted(
     }
     if window > connection.snd_wnd {
         connection.snd_wnd = window;
-        warm.note_window(window);
+        note_window(warm, index, window);
     } else if acked > 0 || seq != connection.snd_wl1 {
         // RFC 9293 section 3.10.7.4, fifth step.
         connection.snd_wnd = window;
     }
     connection.snd_wl1 = seq;
     if acked > 0 {
-        take_ack(connection, warm, config, clock, acked, flight);
+        take_ack(connection, warm, index, config, clock, acked);
     }
     Some(acked)
 }
 
-/// Of `flight` octets in flight the first `acked` are acknowledged.
+/// The first `acked` octets in flight are acknowledged.
 #[inline(always)]
 fn take_ack(
     connection: &mut Connection,
-    warm: &mut WarmOf<'_>,
+    warm: &mut [Warm],
+    index: u32,
     config: &TcpConfig,
     clock: &Clock,
     acked: u32,
-    flight: u32,
 ) {
+    let flight = connection.flight();
     connection.snd_una += acked;
     if connection.flags.has(Flag::Timing) && !connection.snd_una.is_before(connection.rtt_seq) {
         connection.flags.take(Flag::Timing);
@@ -111,7 +113,7 @@ fn take_ack(
     }
     // Half a window and less never makes it grow: the warm block stays cold.
     if u64::from(flight) * 2 + u64::from(connection.mss) > u64::from(connection.cwnd) {
-        warm.grow_window(connection, acked, flight);
+        grow_window(connection, warm, index, acked, flight);
     }
     if acked == flight {
         connection.retransmit_at = Tick::NONE;
@@ -120,28 +122,18 @@ fn take_ack(
     }
 }
 
-/// The warm block of a connection, reached only when it is needed.
-pub struct WarmOf<'a> {
-    /// All warm blocks.
-    pub blocks: &'a mut [Warm],
-    /// The connection's index.
-    pub index: u32,
+/// The peer has opened its window further than before.
+#[inline]
+fn note_window(warm: &mut [Warm], index: u32, window: u32) {
+    let warm = &mut warm[index as usize];
+    warm.snd_wnd_max = warm.snd_wnd_max.max(window);
 }
 
-impl WarmOf<'_> {
-    /// The peer has opened its window further than before.
-    #[inline]
-    fn note_window(&mut self, window: u32) {
-        let warm = &mut self.blocks[self.index as usize];
-        warm.snd_wnd_max = warm.snd_wnd_max.max(window);
-    }
-
-    #[inline(never)]
-    fn grow_window(&mut self, connection: &mut Connection, acked: u32, flight: u32) {
-        let warm = &mut self.blocks[self.index as usize];
-        let limited = Limited::of(flight, connection.cwnd, warm.ssthresh, connection.mss);
-        congestion::on_ack(connection, warm, acked, limited);
-    }
+#[inline(never)]
+fn grow_window(connection: &mut Connection, warm: &mut [Warm], index: u32, acked: u32, flight: u32) {
+    let warm = &mut warm[index as usize];
+    let limited = Limited::of(flight, connection.cwnd, warm.ssthresh, connection.mss);
+    congestion::on_ack(connection, warm, acked, limited);
 }
 
 /// Starts the retransmission timer of a quiet connection over (RFC 6298 section 5).
