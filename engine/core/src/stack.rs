@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`engine`] | the turn: burst in, look-up, input, timers, output, burst out |
 //! | [`config`], [`counters`] | what it is made of; what happened |
-//! | [`burst`], [`predicted`] | looking ahead; the in-order path |
+//! | [`burst`], [`predicted`], [`reply`] | looking ahead; the in-order path in and out |
 //! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
 //! | [`passive`], [`active`] | opening, by the peer and by us |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
@@ -32,6 +32,7 @@ pub mod neighbour;
 pub mod passive;
 pub mod peers;
 pub mod predicted;
+pub mod reply;
 pub mod report;
 pub mod retire;
 pub mod service;

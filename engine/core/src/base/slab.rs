@@ -163,11 +163,11 @@ impl<T: Slotted> Slab<T> {
         start..start + self.values.capacity() * size_of::<T>()
     }
 
-    /// Asks for the first cache line of the value at `index`; does nothing if there never was one.
-    #[inline]
+    /// Asks for the cache lines of the value at `index`, two at most; does nothing if there never was one.
+    #[inline(always)]
     pub fn prefetch(&self, index: u32) {
         if let Some(value) = self.values.get(index as usize) {
-            super::prefetch::prefetch(value);
+            super::prefetch::prefetch_value(value);
         }
     }
 }

@@ -58,16 +58,14 @@ pub(super) enum InBurst {
 }
 
 impl Outlooks {
-    const NONE: Outlook = Outlook {
-        kind: OutlookKind::General,
-        hash: 0,
-        tuple: [0; 3],
-        id: Key { index: 0, generation: 0 },
-        segment: PlainSegment::EMPTY,
-    };
-
     /// Of no frames.
-    pub const EMPTY: Self = Self { of: [Self::NONE; BURST_MAX], last: [0; LAST_CLASSES], all_plain: false };
+    pub const EMPTY: Self =
+        Self { of: [Outlook::GENERAL; BURST_MAX], last: [0; LAST_CLASSES], all_plain: false };
+
+    /// Notes what is known of the only frame of a burst.
+    pub(super) fn set_alone(&mut self, outlook: Outlook) {
+        self.of[0] = outlook;
+    }
 
     /// What is known of the frame at `place`.
     #[inline(always)]
@@ -93,52 +91,84 @@ impl Outlooks {
         inbound: &mut [Inbound; BURST_MAX],
     ) {
         self.all_plain = true;
-        for (place, outlook) in self.of[..count].iter_mut().enumerate() {
+        let mut before = Outlook::GENERAL;
+        for place in 0..count {
             let frame = burst.frame(place);
-            if !outlook.read(stack, frame, burst.checksum(place)) {
-                stack.first_pass(frame, &mut inbound[place]);
-                self.all_plain = false;
+            match Outlook::read_after(&before, stack, frame, burst.checksum(place)) {
+                Some(outlook) => {
+                    self.of[place % BURST_MAX] = outlook;
+                    before = outlook;
+                }
+                None => {
+                    stack.first_pass(frame, &mut inbound[place % BURST_MAX]);
+                    self.of[place % BURST_MAX].kind = OutlookKind::General;
+                    self.all_plain = false;
+                }
             }
         }
+        let mut before = Outlook::GENERAL;
         for (place, outlook) in self.of[..count].iter_mut().enumerate() {
-            if outlook.kind == OutlookKind::Plain && outlook.find(stack) {
+            if outlook.kind != OutlookKind::Plain {
+                continue;
+            }
+            if outlook.tuple == before.tuple {
+                (outlook.kind, outlook.id) = (before.kind, before.id);
+            } else {
+                *outlook = outlook.find(stack);
+                before = *outlook;
                 stack.connections.prefetch(outlook.id.index);
                 events.prefetch(outlook.id);
-                self.last[outlook.id.index as usize % LAST_CLASSES] = place as u8;
             }
+            self.last[outlook.id.index as usize % LAST_CLASSES] = place as u8;
         }
     }
 }
 
 impl Outlook {
-    /// Reads, verifies and hashes a plain segment and asks for its place in the table; says whether it is one.
+    /// Of a frame that is no plain segment, or of none.
+    pub(super) const GENERAL: Self = Self {
+        kind: OutlookKind::General,
+        hash: 0,
+        tuple: [0; 3],
+        id: Key { index: 0, generation: 0 },
+        segment: PlainSegment::EMPTY,
+    };
+
+    /// Reads, verifies and hashes a plain segment; `None` if it is none.
     #[inline(always)]
-    fn read(&mut self, stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> bool {
-        let Some((headers, packet)) = PlainHeaders::of(frame, stack.capabilities.medium) else {
-            self.kind = OutlookKind::General;
-            return false;
-        };
-        let tuple = headers.words();
-        let hash = stack.hasher.v4(tuple) as u32;
-        stack.tables.prefetch_v4(hash);
-        (self.hash, self.tuple) = (hash, tuple);
-        self.segment = headers.segment(frame, packet);
-        let is_intact = matches!(checksum, ReceivedChecksum::Verified) || PlainHeaders::is_intact(packet);
-        self.kind = if is_intact { OutlookKind::Plain } else { OutlookKind::Damaged };
-        true
+    pub(super) fn read(stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> Option<Self> {
+        Self::read_after(&Self::GENERAL, stack, frame, checksum)
     }
 
-    /// Looks up the open connection of a plain segment; says whether there is one. Frames of one burst make and remove
-    /// entries for each other: whether this one still holds, its key says later.
+    /// The same for a segment that came behind another one: often they are of one flow. Asks for the place in the table.
     #[inline(always)]
-    fn find(&mut self, stack: &Stack) -> bool {
-        match stack.tables.find_v4(self.hash, &self.tuple) {
-            Some(entry) if matches!(entry.kind(), EntryKind::Synchronized) => {
-                self.kind = OutlookKind::Expected;
-                self.id = entry.key();
-                true
-            }
-            Some(_) | None => false,
+    fn read_after(before: &Self, stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> Option<Self> {
+        let (headers, packet) = PlainHeaders::of(frame, stack.capabilities.medium)?;
+        let tuple = headers.words();
+        let hash = if tuple == before.tuple {
+            before.hash
+        } else {
+            let hash = stack.hasher.v4(tuple) as u32;
+            stack.tables.prefetch_v4(hash);
+            hash
+        };
+        let is_intact = matches!(checksum, ReceivedChecksum::Verified) || PlainHeaders::is_intact(packet);
+        let kind = if is_intact { OutlookKind::Plain } else { OutlookKind::Damaged };
+        let segment = headers.segment(frame, packet);
+        Some(Self { kind, hash, tuple, id: Key { index: 0, generation: 0 }, segment })
+    }
+
+    /// Looks up the open connection of a plain segment. Frames of one burst make and remove entries for each other:
+    /// whether what is found still holds, its key says later.
+    #[inline(always)]
+    pub(super) fn find(mut self, stack: &Stack) -> Self {
+        if self.kind == OutlookKind::Plain
+            && let Some(entry) = stack.tables.find_v4(self.hash, &self.tuple)
+            && matches!(entry.kind(), EntryKind::Synchronized)
+        {
+            self.kind = OutlookKind::Expected;
+            self.id = entry.key();
         }
+        self
     }
 }

@@ -87,14 +87,20 @@ impl<P: Port, L: Peers> Engine<P, L> {
         }
         stack.counters.bursts += 1;
         stack.counters.frames_received += count as u64;
-        outlooks.look_through(stack, events, &burst, count, inbound);
-        let mut strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
         let mut place = 0;
-        loop {
-            place = stack.take_in_order(transmit, events, &burst, outlooks, place..count);
-            if place == count {
-                break;
+        if count == 1 {
+            let (frame, checksum) = (burst.frame(0), burst.checksum(0));
+            let Some(outlook) = stack.take_alone(transmit, events, frame, checksum) else { return 1 };
+            outlooks.set_alone(outlook);
+            if outlook.kind == OutlookKind::General {
+                stack.first_pass(frame, &mut inbound[0]);
             }
+        } else {
+            outlooks.look_through(stack, events, &burst, count, inbound);
+            place = stack.take_in_order(transmit, events, &burst, outlooks, 0..count);
+        }
+        let mut strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
+        while place < count {
             let outlook = outlooks.at(place);
             let known = match outlook.kind {
                 OutlookKind::Plain | OutlookKind::Expected => Known::Plain(outlook),
@@ -102,7 +108,7 @@ impl<P: Port, L: Peers> Engine<P, L> {
                 OutlookKind::Damaged => Known::Damaged,
             };
             handle(stack, &mut strays, transmit, events, burst.frame(place), &known);
-            place += 1;
+            place = stack.take_in_order(transmit, events, &burst, outlooks, place + 1..count);
         }
         count as u32
     }

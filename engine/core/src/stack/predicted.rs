@@ -1,27 +1,17 @@
-//! The in-order path: predicted segments are taken in, and what the application answers leaves at once.
+//! The in-order path: predicted segments are taken in and shown to the application.
 
 use core::ops::Range;
 
-use crate::port::{Burst, Medium, Transmit};
+use crate::base::slab::Key;
+use crate::port::{Burst, ReceivedChecksum, Transmit};
 use crate::shard::Events;
-use crate::tcp::state::{Flag, Flags};
-use crate::tcp::tick::Tick;
-use crate::tcp::{output, predict, window};
+use crate::tcp::predict;
+use crate::tcp::state::Flag;
+use crate::wire::parse::PlainSegment;
 
 use super::Stack;
 use super::burst::{InBurst, Outlook, OutlookKind, Outlooks};
-use super::egress::{PlainHead, Template};
-
-/// Whether what was queued has left in one segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Replied {
-    /// It has.
-    Sent,
-    /// No frame was free.
-    NoFrame,
-    /// The general path must look; nothing was touched.
-    No,
-}
+use super::reply::Replied;
 
 impl Stack {
     /// Takes in predicted segments from `place` on, and returns the place of the first frame that is none: the general path
@@ -38,12 +28,35 @@ impl Stack {
         let Range { start, end } = places;
         for place in start..end {
             let outlook = outlooks.at(place);
-            let is_expected = outlook.kind == OutlookKind::Expected;
-            if !is_expected || !self.handle_expected(transmit, events, burst.frame(place), outlooks, place) {
+            let Outlook { kind: OutlookKind::Expected, id, segment, .. } = outlook else { return place };
+            let in_burst = || outlooks.in_burst(*id, place);
+            if !self.handle_expected(transmit, events, burst.frame(place), *id, segment, in_burst) {
                 return place;
             }
         }
         end
+    }
+
+    /// Takes in the only frame of a burst as [`Stack::take_in_order`] does, without a note of what is known of it.
+    /// `None`: it was taken in. Otherwise this is known, and the general path goes on.
+    #[inline(never)]
+    pub(super) fn take_alone<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        frame: &[u8],
+        checksum: ReceivedChecksum,
+    ) -> Option<Outlook> {
+        let outlook = Outlook::read(self, frame, checksum).map(|outlook| outlook.find(self));
+        match &outlook {
+            Some(Outlook { kind: OutlookKind::Expected, id, segment, .. })
+                if self.handle_expected(transmit, events, frame, *id, segment, || InBurst::Last) =>
+            {
+                None
+            }
+            Some(outlook) => Some(*outlook),
+            None => Some(Outlook::GENERAL),
+        }
     }
 
     /// Takes in a plain segment, if it is the one that header prediction expects; otherwise nothing is touched.
@@ -53,11 +66,10 @@ impl Stack {
         transmit: &mut T,
         events: &mut E,
         frame: &[u8],
-        outlooks: &Outlooks,
-        place: usize,
+        id: Key,
+        segment: &PlainSegment,
+        in_burst: impl FnOnce() -> InBurst,
     ) -> bool {
-        let Outlook { id, segment, .. } = outlooks.at(place);
-        let id = *id;
         let Some(text) = segment.payload(frame) else { return false };
         let Some(connection) = self.connections.get_mut(id) else { return false };
         if !connection.is_quiet() {
@@ -77,7 +89,9 @@ impl Stack {
             }
             return true;
         }
-        connection.send.acknowledge_lazily(&mut self.chunks, acked as usize);
+        if acked > 0 {
+            connection.send.acknowledge_lazily(&mut self.chunks, acked as usize);
+        }
         // Marked, so that nothing that the application does puts it on the list.
         let was_pending = connection.flags.has(Flag::Pending);
         connection.flags.set(Flag::Pending);
@@ -87,10 +101,7 @@ impl Stack {
         } else {
             self.store(events, id.index, 0, text);
         }
-        if !was_pending
-            && (outlooks.in_burst(id, place) != InBurst::Last
-                || self.reply(transmit, id.index) != Replied::Sent)
-        {
+        if !was_pending && (in_burst() != InBurst::Last || self.reply(transmit, id.index) != Replied::Sent) {
             self.put_off(id.index);
         }
         true
@@ -101,90 +112,5 @@ impl Stack {
     fn put_off(&mut self, index: u32) {
         self.connections.at_mut(index).send.trim(&mut self.chunks);
         self.link_pending(index);
-    }
-
-    /// Sends what a quiet connection has queued, if it is one segment, with the ACK on board; the connection is not
-    /// pending any more.
-    #[inline(always)]
-    pub(super) fn reply<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
-        let connection = self.connections.at_mut(index);
-        if !connection.is_quiet() {
-            return Replied::No;
-        }
-        let flight = connection.flight();
-        let len = (connection.send.len() as u32).wrapping_sub(flight);
-        let mss = u32::from(connection.mss);
-        let room = connection.cwnd.min(connection.snd_wnd).saturating_sub(flight);
-        // None at all is more than the limit, too.
-        if len.wrapping_sub(1) >= mss.min(room) {
-            return Replied::No;
-        }
-        if flight > 0 && len < mss && !connection.flags.has(Flag::NoDelay) {
-            return Replied::No;
-        }
-        let Some(text) = connection.send.piece(&self.chunks, flight, len) else { return Replied::No };
-        if !self.template.is_for(connection.route, self.neighbours.changes()) {
-            return self.reply_elsewhere(transmit, index);
-        }
-        let config = &self.config.tcp;
-        let plain = PlainHead {
-            remote: connection.remote_v4,
-            ports: connection.ports.octets(),
-            seq: connection.snd_nxt.0,
-            ack: connection.rcv_nxt.0,
-            window: window::advertise(connection, config, config.receive_buffer),
-            ts_value: self.clock.ms.wrapping_add(connection.ts_offset),
-            ts_echo: connection.ts_recent,
-        };
-        if self.template.send(transmit, &self.capabilities, &plain, text).is_err() {
-            return Replied::NoFrame;
-        }
-        connection.last_ack_sent = connection.rcv_nxt;
-        connection.delayed_ack_at = Tick::NONE;
-        connection.flags.clear(Flags::of(&[Flag::AckNow, Flag::Pending]));
-        connection.snd_nxt += len;
-        output::time(connection, self.clock.us);
-        if !connection.retransmit_at.is_set() {
-            predict::start_timer(connection, config, &self.clock);
-        }
-        let due = connection.retransmit_at;
-        let is_armed = connection.armed_at.is_set_before(due);
-        self.counters.frames_sent += 1;
-        self.counters.bytes_copied_out += u64::from(len);
-        if !is_armed {
-            self.arm_earlier(index, due);
-        }
-        Replied::Sent
-    }
-
-    /// The reply goes another way than the last one.
-    #[inline(never)]
-    fn reply_elsewhere<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
-        match self.make_template(index) {
-            Some(template) => {
-                self.template = template;
-                self.reply_out_of_line(transmit, index)
-            }
-            None => Replied::No,
-        }
-    }
-
-    /// The same as [`Stack::reply`], not inlined.
-    #[inline(never)]
-    pub(super) fn reply_out_of_line<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
-        self.reply(transmit, index)
-    }
-
-    /// The headers towards a connection's peer; `None` where they cannot be written in advance.
-    #[cold]
-    fn make_template(&self, index: u32) -> Option<Template> {
-        let connection = self.connections.at(index);
-        if !matches!(self.capabilities.medium, Medium::Ethernet) {
-            return None;
-        }
-        let local = self.config.addresses.get(connection.route.local())?.cidr.address().as_v4()?;
-        let mac = self.neighbours.link(connection.route.neighbour())?;
-        let changes = self.neighbours.changes();
-        Some(Template::new(connection.route, changes, mac, &self.capabilities.mac, local))
     }
 }

@@ -10,7 +10,7 @@ use crate::tcp::window;
 use crate::wire::Tuple;
 
 use super::counters::DropReason;
-use super::predicted::Replied;
+use super::reply::Replied;
 use super::tables::Hashed;
 use super::transmit::Sent;
 use super::{END, Stack};

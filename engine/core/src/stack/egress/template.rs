@@ -34,7 +34,7 @@ const REMOTE: usize = ethernet::HEADER_LEN + 16;
 /// Bytes of all headers of a plain segment.
 const PLAIN_LEN: usize = TCP + tcp::HEADER_LEN + TIMESTAMPS_LEN;
 
-/// What the head of a plain segment says; the flags are ACK and PSH.
+/// What the head of a plain segment says.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainHead {
     /// The peer's address.
@@ -51,6 +51,8 @@ pub struct PlainHead {
     pub ts_value: u32,
     /// The peer's.
     pub ts_echo: u32,
+    /// The control bits.
+    pub flags: Flags,
 }
 
 impl Template {
@@ -144,12 +146,12 @@ impl Template {
 /// The TCP header but for its checksum, and timestamps; returns their sum.
 #[inline(always)]
 fn write_transport(fixed: &mut [u8; PLAIN_LEN], plain: &PlainHead) -> Words {
-    const OFFSET_FLAGS: u32 =
-        ((tcp::HEADER_LEN + TIMESTAMPS_LEN) as u32) << 26 | (Flags::ACK.with(Flags::PSH).bits() as u32) << 16;
+    const OFFSET: u32 = ((tcp::HEADER_LEN + TIMESTAMPS_LEN) as u32) << 26;
     fixed[TCP..TCP + 4].copy_from_slice(&plain.ports);
     let seq = put(fixed, TCP + 4, plain.seq);
     let ack = put(fixed, TCP + 8, plain.ack);
-    let control = put(fixed, TCP + 12, OFFSET_FLAGS | u32::from(plain.window));
+    let control =
+        put(fixed, TCP + 12, OFFSET | u32::from(plain.flags.bits()) << 16 | u32::from(plain.window));
     let head = put(fixed, TCP + 20, TIMESTAMPS_HEAD);
     let value = put(fixed, TCP + 24, plain.ts_value);
     let echo = put(fixed, TCP + 28, plain.ts_echo);

@@ -69,7 +69,7 @@ proptest! {
         let mac = MacAddress([2, 0, 0, 0, 0, 2]);
         let (seq, ack, ts_value, ts_echo) = numbers;
         let octets = (u32::from(ports.0) << 16 | u32::from(ports.1)).to_be_bytes();
-        let plain = PlainHead { remote, ports: octets, seq, ack, window, ts_value, ts_echo };
+        let plain = PlainHead { remote, ports: octets, seq, ack, window, ts_value, ts_echo, flags: Flags::ACK | Flags::PSH };
         let mut wire = Wire::default();
         let by = crate::tcp::connection::Route::new(3, 1);
         let template = Template::new(by, 7, &mac, &capabilities.mac, local);

@@ -1,0 +1,163 @@
+//! What a quiet connection has to send: its reply in one segment with the ACK on board, or the ACK alone, or nothing yet.
+
+use crate::port::{Medium, Transmit};
+use crate::tcp::state::{Flag, Flags};
+use crate::tcp::tick::Tick;
+use crate::tcp::{output, predict, window};
+use crate::wire::tcp::Flags as Control;
+
+use super::Stack;
+use super::egress::{PlainHead, Template};
+
+/// How a quiet connection was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replied {
+    /// All that there was to send has left; it is not pending any more.
+    Sent,
+    /// No frame was free.
+    NoFrame,
+    /// The general path must look; nothing was touched.
+    No,
+}
+
+impl Stack {
+    /// Sends what a quiet connection has queued, if it is one segment, with the ACK on board; the connection is not
+    /// pending any more.
+    #[inline(always)]
+    pub(super) fn reply<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
+        let connection = self.connections.at_mut(index);
+        if !connection.is_quiet() {
+            return Replied::No;
+        }
+        let flight = connection.flight();
+        let len = (connection.send.len() as u32).wrapping_sub(flight);
+        let mss = u32::from(connection.mss);
+        let room = connection.cwnd.min(connection.snd_wnd).saturating_sub(flight);
+        // None at all is more than the limit, too.
+        if len.wrapping_sub(1) >= mss.min(room) {
+            return if len == 0 { self.owe_quietly(transmit, index) } else { Replied::No };
+        }
+        if flight > 0 && len < mss && !connection.flags.has(Flag::NoDelay) {
+            return Replied::No;
+        }
+        let Some(text) = connection.send.piece(&self.chunks, flight, len) else { return Replied::No };
+        if !self.template.is_for(connection.route, self.neighbours.changes()) {
+            return self.reply_elsewhere(transmit, index);
+        }
+        let config = &self.config.tcp;
+        let plain = PlainHead {
+            remote: connection.remote_v4,
+            ports: connection.ports.octets(),
+            seq: connection.snd_nxt.0,
+            ack: connection.rcv_nxt.0,
+            window: window::advertise(connection, config, config.receive_buffer),
+            ts_value: self.clock.ms.wrapping_add(connection.ts_offset),
+            ts_echo: connection.ts_recent,
+            flags: Control::ACK | Control::PSH,
+        };
+        if self.template.send(transmit, &self.capabilities, &plain, text).is_err() {
+            return Replied::NoFrame;
+        }
+        connection.last_ack_sent = connection.rcv_nxt;
+        connection.delayed_ack_at = Tick::NONE;
+        connection.flags.clear(Flags::of(&[Flag::AckNow, Flag::Pending]));
+        connection.snd_nxt += len;
+        output::time(connection, self.clock.us);
+        if !connection.retransmit_at.is_set() {
+            predict::start_timer(connection, config, &self.clock);
+        }
+        let due = connection.retransmit_at;
+        let is_armed = connection.armed_at.is_set_before(due);
+        self.counters.frames_sent += 1;
+        self.counters.bytes_copied_out += u64::from(len);
+        if !is_armed {
+            self.arm_earlier(index, due);
+        }
+        Replied::Sent
+    }
+
+    /// A quiet connection has nothing to send: an ACK that is due now leaves alone, or the delayed one is timed.
+    #[inline(never)]
+    fn owe_quietly<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
+        let config = &self.config.tcp;
+        let connection = self.connections.at_mut(index);
+        connection.send.trim(&mut self.chunks);
+        let waiting = connection.rcv_nxt.since(connection.last_ack_sent);
+        let is_due = connection.flags.has(Flag::AckNow)
+            || waiting >= 2 * u32::from(connection.mss)
+            || window::is_update_due(connection, config, config.receive_buffer);
+        if is_due {
+            return self.acknowledge_quietly(transmit, index);
+        }
+        connection.flags.take(Flag::Pending);
+        if waiting > 0 && !connection.delayed_ack_at.is_set() {
+            connection.delayed_ack_at = self.clock.after_us(config.tcp_delack_us);
+            let due = connection.delayed_ack_at;
+            self.arm(index, due);
+        }
+        Replied::Sent
+    }
+
+    /// Sends the ACK of a quiet connection alone.
+    fn acknowledge_quietly<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
+        if !self.has_template(index) {
+            return Replied::No;
+        }
+        let config = &self.config.tcp;
+        let connection = self.connections.at_mut(index);
+        let plain = PlainHead {
+            remote: connection.remote_v4,
+            ports: connection.ports.octets(),
+            seq: connection.snd_nxt.0,
+            ack: connection.rcv_nxt.0,
+            window: window::advertise(connection, config, config.receive_buffer),
+            ts_value: self.clock.ms.wrapping_add(connection.ts_offset),
+            ts_echo: connection.ts_recent,
+            flags: Control::ACK,
+        };
+        if self.template.send(transmit, &self.capabilities, &plain, &[]).is_err() {
+            // The window counts as told already: what was due is due again.
+            connection.flags.set(Flag::AckNow);
+            return Replied::NoFrame;
+        }
+        window::handle_ack_sent(connection);
+        connection.flags.take(Flag::Pending);
+        self.counters.frames_sent += 1;
+        Replied::Sent
+    }
+
+    /// Makes sure that the template is the one for this connection, if there can be one.
+    fn has_template(&mut self, index: u32) -> bool {
+        let route = self.connections.at(index).route;
+        if !self.template.is_for(route, self.neighbours.changes()) {
+            let Some(template) = self.make_template(index) else { return false };
+            self.template = template;
+        }
+        true
+    }
+
+    /// The reply goes another way than the last one.
+    #[inline(never)]
+    fn reply_elsewhere<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
+        if self.has_template(index) { self.reply_out_of_line(transmit, index) } else { Replied::No }
+    }
+
+    /// The same as [`Stack::reply`], not inlined.
+    #[inline(never)]
+    pub(super) fn reply_out_of_line<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
+        self.reply(transmit, index)
+    }
+
+    /// The headers towards a connection's peer; `None` where they cannot be written in advance.
+    #[cold]
+    fn make_template(&self, index: u32) -> Option<Template> {
+        let connection = self.connections.at(index);
+        if !matches!(self.capabilities.medium, Medium::Ethernet) {
+            return None;
+        }
+        let local = self.config.addresses.get(connection.route.local())?.cidr.address().as_v4()?;
+        let mac = self.neighbours.link(connection.route.neighbour())?;
+        let changes = self.neighbours.changes();
+        Some(Template::new(connection.route, changes, mac, &self.capabilities.mac, local))
+    }
+}
