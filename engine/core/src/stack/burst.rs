@@ -91,35 +91,34 @@ impl Outlooks {
         inbound: &mut [Inbound; BURST_MAX],
     ) {
         self.all_plain = true;
-        let mut before = Outlook::GENERAL;
-        for place in 0..count {
+        let (mut tuple, mut hash) = ([0; 3], 0);
+        for (place, outlook) in self.of[..count].iter_mut().enumerate() {
             let frame = burst.frame(place);
-            match Outlook::read_after(&before, stack, frame, burst.checksum(place)) {
-                Some(outlook) => {
-                    self.of[place % BURST_MAX] = outlook;
-                    before = outlook;
+            if outlook.read(stack, frame, burst.checksum(place)) {
+                if outlook.tuple != tuple {
+                    tuple = outlook.tuple;
+                    hash = outlook.prepare(stack);
                 }
-                None => {
-                    stack.first_pass(frame, &mut inbound[place % BURST_MAX]);
-                    self.of[place % BURST_MAX].kind = OutlookKind::General;
-                    self.all_plain = false;
-                }
+                outlook.hash = hash;
+            } else {
+                stack.first_pass(frame, &mut inbound[place]);
+                self.all_plain = false;
             }
         }
-        let mut before = Outlook::GENERAL;
+        let (mut tuple, mut kind, mut id) = ([0; 3], OutlookKind::General, Outlook::GENERAL.id);
         for (place, outlook) in self.of[..count].iter_mut().enumerate() {
             if outlook.kind != OutlookKind::Plain {
                 continue;
             }
-            if outlook.tuple == before.tuple {
-                (outlook.kind, outlook.id) = (before.kind, before.id);
+            if outlook.tuple == tuple {
+                (outlook.kind, outlook.id) = (kind, id);
             } else {
-                *outlook = outlook.find(stack);
-                before = *outlook;
-                stack.connections.prefetch(outlook.id.index);
-                events.prefetch(outlook.id);
+                outlook.find(stack);
+                (tuple, kind, id) = (outlook.tuple, outlook.kind, outlook.id);
+                stack.connections.prefetch(id.index);
+                events.prefetch(id);
             }
-            self.last[outlook.id.index as usize % LAST_CLASSES] = place as u8;
+            self.last[id.index as usize % LAST_CLASSES] = place as u8;
         }
     }
 }
@@ -134,41 +133,50 @@ impl Outlook {
         segment: PlainSegment::EMPTY,
     };
 
-    /// Reads, verifies and hashes a plain segment; `None` if it is none.
+    /// The same of a plain segment that came alone, with its hash and its connection.
     #[inline(always)]
-    pub(super) fn read(stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> Option<Self> {
-        Self::read_after(&Self::GENERAL, stack, frame, checksum)
+    pub(super) fn of(stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> Self {
+        let mut outlook = Self::GENERAL;
+        if outlook.read(stack, frame, checksum) {
+            outlook.hash = stack.hasher.v4(outlook.tuple) as u32;
+            if outlook.kind == OutlookKind::Plain {
+                outlook.find(stack);
+            }
+        }
+        outlook
     }
 
-    /// The same for a segment that came behind another one: often they are of one flow. Asks for the place in the table.
+    /// Reads and verifies a plain segment; says whether it is one.
     #[inline(always)]
-    fn read_after(before: &Self, stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> Option<Self> {
-        let (headers, packet) = PlainHeaders::of(frame, stack.capabilities.medium)?;
-        let tuple = headers.words();
-        let hash = if tuple == before.tuple {
-            before.hash
-        } else {
-            let hash = stack.hasher.v4(tuple) as u32;
-            stack.tables.prefetch_v4(hash);
-            hash
+    fn read(&mut self, stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> bool {
+        let Some((headers, packet)) = PlainHeaders::of(frame, stack.capabilities.medium) else {
+            self.kind = OutlookKind::General;
+            return false;
         };
+        self.tuple = headers.words();
+        self.segment = headers.segment(frame, packet);
         let is_intact = matches!(checksum, ReceivedChecksum::Verified) || PlainHeaders::is_intact(packet);
-        let kind = if is_intact { OutlookKind::Plain } else { OutlookKind::Damaged };
-        let segment = headers.segment(frame, packet);
-        Some(Self { kind, hash, tuple, id: Key { index: 0, generation: 0 }, segment })
+        self.kind = if is_intact { OutlookKind::Plain } else { OutlookKind::Damaged };
+        true
+    }
+
+    /// Asks for the tuple's place in the table, and returns its hash.
+    #[inline(always)]
+    fn prepare(&self, stack: &Stack) -> u32 {
+        let hash = stack.hasher.v4(self.tuple) as u32;
+        stack.tables.prefetch_v4(hash);
+        hash
     }
 
     /// Looks up the open connection of a plain segment. Frames of one burst make and remove entries for each other:
     /// whether what is found still holds, its key says later.
     #[inline(always)]
-    pub(super) fn find(mut self, stack: &Stack) -> Self {
-        if self.kind == OutlookKind::Plain
-            && let Some(entry) = stack.tables.find_v4(self.hash, &self.tuple)
+    fn find(&mut self, stack: &Stack) {
+        if let Some(entry) = stack.tables.find_v4(self.hash, &self.tuple)
             && matches!(entry.kind(), EntryKind::Synchronized)
         {
             self.kind = OutlookKind::Expected;
             self.id = entry.key();
         }
-        self
     }
 }

@@ -47,16 +47,13 @@ impl Stack {
         frame: &[u8],
         checksum: ReceivedChecksum,
     ) -> Option<Outlook> {
-        let outlook = Outlook::read(self, frame, checksum).map(|outlook| outlook.find(self));
-        match &outlook {
-            Some(Outlook { kind: OutlookKind::Expected, id, segment, .. })
-                if self.handle_expected(transmit, events, frame, *id, segment, || InBurst::Last) =>
-            {
-                None
-            }
-            Some(outlook) => Some(*outlook),
-            None => Some(Outlook::GENERAL),
+        let outlook = Outlook::of(self, frame, checksum);
+        let Outlook { kind, id, segment, .. } = &outlook;
+        let is_expected = *kind == OutlookKind::Expected;
+        if is_expected && self.handle_expected(transmit, events, frame, *id, segment, || InBurst::Last) {
+            return None;
         }
+        Some(outlook)
     }
 
     /// Takes in a plain segment, if it is the one that header prediction expects; otherwise nothing is touched.
