@@ -17,7 +17,7 @@ use bywash_core::wire::Address;
 
 use crate::allocation::CountingAllocator;
 use crate::ends::bywash::{Host, shard};
-use crate::ends::{CLIENT, PORT, SERVER};
+use crate::ends::{CLIENT, End as _, PORT, SERVER};
 use crate::progress::Progress;
 
 use memory::Memory;
@@ -79,7 +79,7 @@ impl Scale {
         loop {
             let turn = self.server.turn(self.now);
             let is_due = self.server.deadline().is_some_and(|deadline| deadline <= self.now);
-            if !turn.again && !is_due {
+            if !(turn.again || is_due) || self.server.wires().sent.is_full() {
                 break;
             }
         }

@@ -99,7 +99,8 @@ pub fn connect<A: Application>(client: &mut Host<A>, number: u32) {
 impl<A: Application> End for Host<A> {
     #[inline]
     fn turn(&mut self, now_ns: u64) {
-        while Shard::turn(self, Instant::from_nanos(now_ns)).again {}
+        // What does not fit the wire leaves with the next turn.
+        while Shard::turn(self, Instant::from_nanos(now_ns)).again && !self.wires().sent.is_full() {}
     }
 
     #[inline]

@@ -110,10 +110,16 @@ impl Frames {
         self.end = self.bytes.as_ptr().align_offset(ALIGNMENT);
     }
 
+    /// Whether there is room for no other frame.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.spans.len() == self.spans.capacity()
+    }
+
     /// Room for one frame behind the last, or `None` when the row is full.
     #[inline]
     pub fn room(&mut self) -> Option<&mut [u8]> {
-        if self.spans.len() == self.spans.capacity() {
+        if self.is_full() {
             return None;
         }
         self.bytes.get_mut(self.end..self.end + FRAME_MAX)
@@ -122,7 +128,7 @@ impl Frames {
     /// The same, with what is needed to make it a frame.
     #[inline(always)]
     pub(super) fn reserve_room(&mut self) -> Option<(&mut [u8], Row<'_>)> {
-        if self.spans.len() == self.spans.capacity() {
+        if self.is_full() {
             return None;
         }
         let room = self.bytes.get_mut(self.end..self.end + FRAME_MAX)?;
