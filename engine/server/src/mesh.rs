@@ -150,6 +150,7 @@ impl<F: Copy + Send> Link<F> {
     }
 
     /// Shows the next frame that was handed to this shard to `read` and gives its result; `None` when there is none.
+    #[inline]
     pub fn next<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.own.take_frame(read)
     }
@@ -160,6 +161,7 @@ impl<F: Copy + Send> Link<F> {
     }
 
     /// The next fact that was told to this shard, if there is one.
+    #[inline]
     pub fn next_fact(&mut self) -> Option<F> {
         self.own.take_fact()
     }

@@ -50,7 +50,12 @@ impl<N> Parcels<N> {
     }
 
     /// Shows the oldest filled buffer to `read`; `None` when there is none.
+    #[inline]
     pub(crate) fn take<R>(&self, read: impl FnOnce(&mut [u8], N) -> R) -> Option<R> {
+        // Two loads; an attempt to take from an empty queue costs a fence.
+        if self.is_empty() {
+            return None;
+        }
         let mut parcel = self.waiting.pop()?;
         let result = parcel.note.take().map(|note| {
             let len = parcel.len.min(parcel.bytes.len());
@@ -61,6 +66,7 @@ impl<N> Parcels<N> {
     }
 
     /// Whether no buffer is filled.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -30,6 +30,7 @@ impl<F> Inbox<F> {
         })
     }
 
+    #[inline]
     pub(super) fn take_frame<R>(&self, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.frames.take(|frame, ()| read(frame))
     }
@@ -38,8 +39,10 @@ impl<F> Inbox<F> {
         self.facts.push(fact).map_err(|_| HandOverError::Full)
     }
 
+    #[inline]
     pub(super) fn take_fact(&self) -> Option<F> {
-        self.facts.pop()
+        // Two loads; an attempt to take from an empty queue costs a fence.
+        if self.facts.is_empty() { None } else { self.facts.pop() }
     }
 
     pub(super) fn facts_max(&self) -> usize {
