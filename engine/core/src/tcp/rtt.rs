@@ -20,7 +20,7 @@ impl RoundTrip {
     /// Takes one sample (RFC 6298 sections 2.2 and 2.3, alpha 1/8, beta 1/4).
     #[inline(always)]
     pub fn sample(&mut self, rtt_us: u32) {
-        let rtt = rtt_us.min(1 << 27).max(1);
+        let rtt = rtt_us.clamp(1, 1 << 27);
         if self.srtt_8 == 0 {
             self.srtt_8 = rtt << 3;
             self.rttvar_4 = rtt << 1;
