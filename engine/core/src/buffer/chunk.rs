@@ -1,5 +1,7 @@
 //! Send chunks: fixed pieces of memory in size classes, chained into the queues of connections.
 
+use crate::base::prefetch::prefetch;
+
 use super::class::{self, CLASSES, ClassCounters, ConfigError, FreeList, Handle, SizeClass};
 use super::send_queue::Cursor;
 use alloc::vec::Vec;
@@ -169,6 +171,13 @@ impl ChunkPool {
         }
         self.classes[first].refusals += 1;
         None
+    }
+
+    #[inline(always)]
+    pub(super) fn prefetch(&self, chunk: Handle) {
+        if let Some(first) = self.classes[chunk.class()].bytes.get(chunk.index() * self.capacity(chunk)) {
+            prefetch(first);
+        }
     }
 
     pub(super) fn next(&self, chunk: Handle) -> Option<Handle> {

@@ -24,6 +24,10 @@ pub struct Outlooks {
 /// Connections whose indices agree modulo this share a class: one takes another's last segment for one of its own.
 const LAST_CLASSES: usize = 256;
 
+/// Up to so many connections all that a look-up reads lies in the second-level cache: to ask for it in more steps would
+/// only cost.
+const NEAR_MAX: usize = 4096;
+
 /// What is known of one frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outlook {
@@ -105,6 +109,19 @@ impl Outlooks {
                 self.all_plain = false;
             }
         }
+        let is_far = stack.tables.len() > NEAR_MAX;
+        if is_far {
+            self.of[..count].iter().for_each(|outlook| stack.tables.prefetch_slot_v4(outlook.hash));
+        }
+        self.find_all(stack, events, count);
+        if is_far {
+            self.of[..count].iter().for_each(|outlook| stack.prefetch_behind(outlook));
+        }
+    }
+
+    /// Looks up the connections of the plain segments, and asks for their blocks.
+    #[inline(always)]
+    fn find_all<E: Events<Stack>>(&mut self, stack: &Stack, events: &E, count: usize) {
         let (mut tuple, mut kind, mut id) = ([0; 3], OutlookKind::General, Outlook::GENERAL.id);
         for (place, outlook) in self.of[..count].iter_mut().enumerate() {
             if outlook.kind != OutlookKind::Plain {
@@ -119,6 +136,19 @@ impl Outlooks {
                 events.prefetch(id);
             }
             self.last[id.index as usize % LAST_CLASSES] = place as u8;
+        }
+    }
+}
+
+impl Stack {
+    /// Asks for what lies behind a connection's block, which is read now.
+    #[inline(always)]
+    fn prefetch_behind(&self, outlook: &Outlook) {
+        if let Outlook { kind: OutlookKind::Expected, id, .. } = outlook
+            && let Some(connection) = self.connections.get(*id)
+        {
+            connection.send.prefetch(&self.chunks);
+            self.wheel.prefetch(id.index);
         }
     }
 }
