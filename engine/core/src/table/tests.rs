@@ -1,7 +1,9 @@
 //! The table by itself: limits, clusters, wrap-around, long use, and a random walk beside a map.
 
 use super::tags::{FarCount, GROUP};
-use super::{Entry, IndexTooLarge, InsertError, Kind, Lookup, PROBES_MAX, TableWriter};
+use super::{
+    Entry, FamilyPlace, InFamily, IndexTooLarge, InsertError, Kind, Lookup, PROBES_MAX, TableWriter,
+};
 use crate::base::random::Random;
 use crate::base::slab::Key;
 use proptest::prelude::*;
@@ -94,7 +96,9 @@ fn what_is_inserted_stays_in_its_place() {
     assert_eq!((table.entry(place), table.tuple(place)), (Some(half_open), [1, 2, 3]));
     table.set_entry(place, live(9));
     assert!(finds(&table, 5, &[1, 2, 3], Some(live(9))));
-    assert_eq!(super::Place::from_u32(place.to_u32()), place);
+    for place in [InFamily::V4(place), InFamily::V6(place)] {
+        assert_eq!(FamilyPlace::new(place).get(), place);
+    }
     assert_eq!(table.remove(place, 5), Some(live(9)));
     assert_eq!((table.entry(place), table.len()), (None, 0));
     assert!(finds(&table, 5, &[1, 2, 3], None));

@@ -51,11 +51,11 @@ impl fmt::Display for InsertError {
 impl core::error::Error for InsertError {}
 
 impl<const WORDS: usize> TableWriter<WORDS> {
-    /// An empty table for `connections_max` entries, which fill at most 7/9 of its slots (20 bytes each for IPv4, 44 for
+    /// An empty table for `connections_max` entries, which fill at most 11/14 of its slots (20 bytes each for IPv4, 44 for
     /// IPv6, and 8/7 of a byte for tags). Memory is touched as slots are used.
     ///
     /// # Errors
-    /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 7/9 of 2³¹.
+    /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 11/14 of 2³¹.
     pub fn new(connections_max: usize) -> Result<Self, OutOfMemory> {
         let table = Arc::new(ConnectionTable::new(connections_max)?);
         Ok(Self { table, len: 0, strays: 0, connections_max, changes: 0 })
