@@ -4,7 +4,7 @@ use bywash_core::base::random::Random;
 use bywash_core::base::slab::Key;
 use bywash_core::stack::tables::{Hashed, Tables};
 use bywash_core::stack::{LocalAddress, Ownership};
-use bywash_core::table::{Entry, Kind};
+use bywash_core::table::{Entry, FamilyPlace, Kind};
 use bywash_core::wire::hash::TupleHasher;
 use bywash_core::wire::{Address, Cidr};
 
@@ -26,7 +26,9 @@ impl Filled {
         let addresses = [LocalAddress { cidr, ownership: Ownership::Owned }];
         let tables = Tables::new(ENTRIES_MAX, &addresses).expect("memory for a small table");
         let mut filled = Self { tables, hasher: TupleHasher::new([1, 2]) };
-        (0..ENTRIES).for_each(|number| filled.insert(number));
+        for number in 0..ENTRIES {
+            filled.insert(number);
+        }
         filled
     }
 
@@ -36,10 +38,16 @@ impl Filled {
     }
 
     #[inline]
-    fn insert(&mut self, number: u32) {
+    fn insert(&mut self, number: u32) -> FamilyPlace {
         let entry = Entry::new(Kind::Synchronized, Key { index: number, generation: 1 });
         let entry = entry.expect("a small index");
-        self.tables.insert(&self.hashed(number), entry).expect("room for it");
+        self.tables.insert(&self.hashed(number), entry).expect("room for it")
+    }
+
+    /// Removes what has been inserted, by the places that were given for it.
+    #[inline]
+    fn remove(&mut self, places: &mut Vec<FamilyPlace>) {
+        places.drain(..).for_each(|place| self.tables.remove(place, &self.hasher));
     }
 }
 
@@ -85,50 +93,48 @@ impl Stage for Demux {
 
 pub(super) struct Insert {
     filled: Filled,
-    inserted: u32,
+    inserted: Vec<FamilyPlace>,
 }
 
 impl Insert {
     pub(super) fn new() -> Self {
-        Self { filled: Filled::new(), inserted: 0 }
+        Self { filled: Filled::new(), inserted: Vec::with_capacity(ENTRIES_MAX) }
     }
 }
 
 impl Stage for Insert {
     fn prepare(&mut self, _: u32) {
-        for number in ENTRIES..ENTRIES + self.inserted {
-            let hashed = self.filled.hashed(number);
-            self.filled.tables.remove(&hashed);
-        }
+        self.filled.remove(&mut self.inserted);
         assert_eq!(self.filled.tables.len(), ENTRIES as usize);
     }
 
     fn run(&mut self, count: u32) {
-        (ENTRIES..ENTRIES + count).for_each(|number| self.filled.insert(number));
-        self.inserted = count;
+        for number in ENTRIES..ENTRIES + count {
+            self.inserted.push(self.filled.insert(number));
+        }
     }
 }
 
 pub(super) struct Remove {
     filled: Filled,
+    inserted: Vec<FamilyPlace>,
 }
 
 impl Remove {
     pub(super) fn new() -> Self {
-        Self { filled: Filled::new() }
+        Self { filled: Filled::new(), inserted: Vec::with_capacity(ENTRIES_MAX) }
     }
 }
 
 impl Stage for Remove {
     fn prepare(&mut self, count: u32) {
         assert_eq!(self.filled.tables.len(), ENTRIES as usize);
-        (ENTRIES..ENTRIES + count).for_each(|number| self.filled.insert(number));
+        for number in ENTRIES..ENTRIES + count {
+            self.inserted.push(self.filled.insert(number));
+        }
     }
 
-    fn run(&mut self, count: u32) {
-        for number in ENTRIES..ENTRIES + count {
-            let hashed = self.filled.hashed(number);
-            self.filled.tables.remove(&hashed);
-        }
+    fn run(&mut self, _: u32) {
+        self.filled.remove(&mut self.inserted);
     }
 }

@@ -11,6 +11,7 @@
 //! | [`service`] | what a connection has to send or tell once the burst is in |
 //! | [`transmit`], [`retire`] | its segments; its end |
 //! | [`timers`] | what expires |
+//! | `time_waits` | connections in TIME_WAIT |
 //! | [`host`] | what handlers may do |
 //! | [`egress`], [`answers`] | frames built in place; ICMP, ARP and ND |
 //! | [`report`], [`invariants`] | what is in use; what must hold between turns |
@@ -38,6 +39,7 @@ pub mod retire;
 pub mod service;
 pub mod synchronized;
 pub mod tables;
+mod time_waits;
 pub mod timers;
 pub mod transmit;
 
@@ -49,12 +51,11 @@ pub use listener::{ListenError, ListenOptions};
 pub use peers::{Alone, HostFact, Peers, PublishedTables, RingFull};
 pub use report::Report;
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::base::OutOfMemory;
-use crate::base::slab::{Key, PlainSlab, Slab};
+use crate::base::slab::{PlainSlab, Slab};
 use crate::base::time::Instant;
 use crate::base::wheel::TimerWheel;
 use crate::buffer::{ChunkPool, ConfigError, ReceivePool};
@@ -65,7 +66,6 @@ use crate::tcp::handshake::{SynReceived, SynSent};
 use crate::tcp::input::RecoveryPool;
 use crate::tcp::isn::Secrets;
 use crate::tcp::state::Flag;
-use crate::tcp::time_wait::TimeWait;
 use crate::wire::Address;
 use crate::wire::hash::TupleHasher;
 
@@ -75,6 +75,7 @@ use self::egress::Template;
 use self::listener::Listener;
 use self::neighbour::Neighbours;
 use self::tables::Tables;
+use self::time_waits::TimeWaits;
 
 /// Why a stack cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,9 +135,7 @@ pub struct Stack {
     recoveries: RecoveryPool,
     half_open: PlainSlab<SynReceived>,
     syn_sent: PlainSlab<SynSent>,
-    time_wait: PlainSlab<TimeWait>,
-    /// All in TIME_WAIT, and as many at most that are gone; the next to expire in front; one whose clock was restarted goes to the back then.
-    time_wait_queue: VecDeque<Key>,
+    time_wait: TimeWaits,
     listeners: Vec<Listener>,
     chunks: ChunkPool,
     receive: ReceivePool,
@@ -194,8 +193,7 @@ impl Stack {
             recoveries: PlainSlab::new(config.recoveries_max)?,
             half_open: PlainSlab::new(config.half_open_max)?,
             syn_sent: PlainSlab::new(config.half_open_max)?,
-            time_wait: PlainSlab::new(config.time_wait_max)?,
-            time_wait_queue: VecDeque::with_capacity(2 * config.time_wait_max as usize),
+            time_wait: TimeWaits::new(config.time_wait_max)?,
             listeners: Vec::new(),
             chunks: ChunkPool::new(&config.send)?,
             receive: ReceivePool::new(&config.receive)?,

@@ -1,11 +1,11 @@
 //! Which connection a four-tuple belongs to: written by one shard, read by all, without locks.
 //!
-//! Groups of seven slots, as many as are needed. A group's word holds a tag of each slot and counts the entries that
-//! belong here and lie elsewhere, so most look-ups read one word and the one slot whose tag agrees. A hash has two
-//! groups: its *home*, and a *second* one, which takes an entry when home is nearly full and the second one is
-//! emptier. If both are full, the entry goes to the first group behind the second one that has room. Two choices
-//! keep a table good that is full and in which entries have come and gone for long; with one choice a look-up in
-//! vain would then pass dozens of groups.
+//! Groups of seven slots, as many as are needed. A hash has two groups: its *home*, and a *second* one, which takes
+//! an entry when home is nearly full and the second one is emptier. If both are full, the entry goes to the first
+//! group behind the second one that has room. A group's word holds a tag of each slot and counts the entries that
+//! had to go on, so a look-up reads two words and the slot whose tag agrees. Two choices keep a table good that is
+//! full and in which entries have come and gone for long; with one choice a look-up in vain would then pass 190
+//! groups.
 //!
 //! **Entries never move**, so a [`Place`] is good for as long as the entry is there, and a reader cannot miss an entry
 //! that is there throughout its look-up. A slot's tuple is written only while its entry is marked as absent; a
@@ -29,23 +29,24 @@ mod tests;
 mod writer;
 
 pub use entry::{Entry, IndexTooLarge, Kind};
-pub use place::Place;
+pub use place::{FamilyPlace, InFamily, Place};
 pub use reader::{Lookup, TableReader};
 pub use writer::{InsertError, TableWriter};
 
 use crate::base::OutOfMemory;
+use core::hint::select_unpredictable;
 use slot::Slots;
-use tags::{GROUP, Tag, Tags, Word};
+use tags::{FarCount, GROUP, Tag, Tags, Word};
 
 /// Words of a tuple of IPv4 addresses and ports: 12 bytes.
 pub const WORDS_V4: usize = 3;
 /// Words of a tuple of IPv6 addresses and ports: 36 bytes.
 pub const WORDS_V6: usize = 9;
 
-/// Entries fill at most so many of so many slots: 7/9. In a full table in which all has changed ten times over, a hit
-/// then reads 1.4 words of tags and a miss 2.2, on average; at 7/8 a miss would read 9.
-const LOAD_MAX: (usize, usize) = (7, 9);
-/// Most slots of a table: a [`Place`] leaves its owner one of 32 bits.
+/// Entries fill at most so many of so many slots: 11/14. In a full table in which all has changed ten times over, 5 % of
+/// the entries are far then, and 6 % of the look-ups in vain go on for them; at 7/8 it would be 18 % and most.
+const LOAD_MAX: (usize, usize) = (11, 14);
+/// Most slots of a table: a [`FamilyPlace`] needs one of 32 bits.
 const SLOTS_MAX: usize = 1 << 31;
 /// Groups that a look-up visits at most. In a full table hardly an entry lies in the 20th.
 const PROBES_MAX: usize = if cfg!(loom) { 4 } else { 128 };
@@ -97,9 +98,28 @@ impl<const WORDS: usize> ConnectionTable<WORDS> {
         core::iter::successors(Some(self.second(hash)), following).take(PROBES_MAX - 1)
     }
 
-    /// Shows `look` each slot in which the entry of `hash` may lie, until it answers.
+    /// Shows `look` each slot in which the entry of `hash` may lie, until it answers. Reads the words of both groups at once,
+    /// so that nothing is guessed: a wrong guess while a word is on its way from memory costs as much as the word.
     #[inline(always)]
     fn search<R>(&self, hash: u32, mut look: impl FnMut(Place) -> Option<R>) -> Option<R> {
+        let (home, second, tag) = (self.home(hash), self.second(hash), Tag::of(hash));
+        let (home_word, second_word) = (self.tags.load(home), self.tags.load(second));
+        for candidate in home_word.candidates(tag).and(second_word.candidates(tag)) {
+            let group = select_unpredictable(candidate.is_of_first, home, second);
+            let found = look(Place::new(group, candidate.offset));
+            if found.is_some() {
+                return found;
+            }
+        }
+        let far = FarCount::of(hash);
+        // Both tests in one: each by itself would be guessed wrong more often.
+        let is_far = home_word.has_far(far) & second_word.has_far(far);
+        if is_far { self.search_far(hash, look) } else { None }
+    }
+
+    /// The same, for a table in which hardly an entry lies outside of its home.
+    #[inline(always)]
+    fn search_home_first<R>(&self, hash: u32, mut look: impl FnMut(Place) -> Option<R>) -> Option<R> {
         let (home, tag) = (self.home(hash), Tag::of(hash));
         let word = self.tags.load(home);
         for offset in word.candidates(tag) {
@@ -108,44 +128,33 @@ impl<const WORDS: usize> ConnectionTable<WORDS> {
                 return found;
             }
         }
-        if word.has_strays() { self.search_further(hash, word, look) } else { None }
+        self.search_out_of_line(hash, look)
     }
 
-    /// The same for the groups behind home, whose word is given.
-    #[inline]
-    fn search_further<R>(
-        &self,
-        hash: u32,
-        home: Word,
-        mut look: impl FnMut(Place) -> Option<R>,
-    ) -> Option<R> {
-        let tag = Tag::of(hash);
-        for group in self.further(hash) {
+    #[inline(never)]
+    fn search_out_of_line<R>(&self, hash: u32, look: impl FnMut(Place) -> Option<R>) -> Option<R> {
+        self.search(hash, look)
+    }
+
+    /// The same for the groups behind the second one.
+    #[cold]
+    fn search_far<R>(&self, hash: u32, mut look: impl FnMut(Place) -> Option<R>) -> Option<R> {
+        let (tag, far) = (Tag::of(hash), FarCount::of(hash));
+        for group in self.further(hash).skip(1) {
             let word = self.tags.load(group);
             let found = word.candidates(tag).find_map(|offset| look(Place::new(group, offset)));
-            if found.is_some() || !home.has_far() || !word.has_far() {
+            if found.is_some() || !word.has_far(far) {
                 return found;
             }
         }
         None
     }
 
-    /// Asks for the word with which a look-up of `hash` begins.
+    /// Asks for the words with which a look-up of `hash` begins.
     #[inline]
     fn prefetch(&self, hash: u32) {
         self.tags.prefetch(self.home(hash));
-    }
-
-    /// Reads that word, and asks for what the look-up reads next.
-    #[inline]
-    fn prefetch_slot(&self, hash: u32) {
-        let home = self.home(hash);
-        let word = self.tags.load(home);
-        match word.candidates(Tag::of(hash)).next() {
-            Some(offset) => self.slots.prefetch(Place::new(home, offset)),
-            None if word.has_strays() => self.tags.prefetch(self.second(hash)),
-            None => {}
-        }
+        self.tags.prefetch(self.second(hash));
     }
 }
 
@@ -160,11 +169,14 @@ const fn groups_for(connections_max: usize) -> Option<usize> {
 }
 
 const _: () = assert!(groups_for(0).is_some() && groups_for(SLOTS_MAX).is_none());
-#[cfg(all(not(loom), target_pointer_width = "64"))]
-const _: () = {
-    // What one entry of a full table takes, its share of free slots included.
-    let entries = 1_000_000;
-    let Some(groups) = groups_for(entries) else { panic!("a million entries have room") };
-    assert!(groups * (size_of::<Word>() + GROUP * slot::slot_size::<WORDS_V4>()) <= 28 * entries);
-    assert!(groups * (size_of::<Word>() + GROUP * slot::slot_size::<WORDS_V6>()) <= 59 * entries);
-};
+
+/// Bytes that an entry takes in a full table, its share of free slots included, rounded up.
+#[cfg(not(loom))]
+pub(crate) const fn bytes_per_entry<const WORDS: usize>() -> usize {
+    let (filled, of) = LOAD_MAX;
+    let group = size_of::<Word>() + GROUP * slot::slot_size::<WORDS>();
+    (group * of).div_ceil(GROUP * filled)
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(bytes_per_entry::<WORDS_V4>() == 27 && bytes_per_entry::<WORDS_V6>() == 58);

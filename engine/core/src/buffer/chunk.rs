@@ -175,8 +175,12 @@ impl ChunkPool {
 
     #[inline(always)]
     pub(super) fn prefetch(&self, chunk: Handle) {
-        if let Some(first) = self.classes[chunk.class()].bytes.get(chunk.index() * self.capacity(chunk)) {
+        let class = &self.classes[chunk.class()];
+        if let (Some(first), Some(header)) =
+            (class.bytes.get(chunk.index() * self.capacity(chunk)), class.headers.get(chunk.index()))
+        {
             prefetch(first);
+            prefetch(header);
         }
     }
 

@@ -26,6 +26,16 @@ use super::tables::Hashed;
 /// Ports that are tried for one connection at most (RFC 6056 section 3.3.1 asks for a bound).
 const PORT_TRIES_MAX: u16 = 1024;
 
+/// A connection that is about to be opened.
+struct Beginning {
+    tuple: Tuple,
+    hashed: Hashed,
+    own: OwnSyn,
+    local: u8,
+    neighbour: u16,
+    timeout_at: Option<Instant>,
+}
+
 impl Stack {
     /// Begins to open a connection. Its block exists from now on, so that the application can write already.
     pub(super) fn open(
@@ -54,55 +64,52 @@ impl Stack {
             path_mss: path_mss(self.capabilities.mtu, address),
             ts_offset: self.secrets.timestamp_offset(&tuple),
         };
-        let ends = Ends {
+        let begin = Beginning {
+            tuple,
+            hashed,
+            own,
             local: local as u8,
-            local_port: tuple.local_port,
-            remote: address,
-            remote_port: tuple.remote_port,
             neighbour,
-            hash: hashed.hash,
+            timeout_at: timeout.map(|timeout| self.now + timeout),
         };
-        self.begin(&tuple, &hashed, &own, &ends, timeout.map(|t| self.now + t)).ok_or_else(|| {
+        self.begin(&begin).ok_or_else(|| {
             self.neighbours.release(neighbour);
             full
         })
     }
 
-    fn begin(
-        &mut self,
-        tuple: &Tuple,
-        hashed: &Hashed,
-        own: &OwnSyn,
-        ends: &Ends,
-        timeout_at: Option<Instant>,
-    ) -> Option<ConnectionId> {
-        let (connection, warm) = establish(&blank(own), ends, &self.config.tcp, self.now);
-        let id = self.insert_connection(connection, warm)?;
+    fn begin(&mut self, begin: &Beginning) -> Option<ConnectionId> {
+        let Beginning { tuple, hashed, own, local, neighbour, timeout_at } = *begin;
+        let key = self.syn_sent.next_key()?;
+        let place = self.tables.insert(&hashed, Entry::new(Kind::SynSent, key).ok()?).ok()?;
+        let ends = Ends {
+            local,
+            local_port: tuple.local_port,
+            remote: tuple.remote,
+            remote_port: tuple.remote_port,
+            neighbour,
+            place,
+        };
+        let (connection, warm) = establish(&blank(&own), &ends, &self.config.tcp, self.now);
+        let Some(id) = self.insert_connection(connection, warm) else {
+            self.tables.remove(place, &self.hasher);
+            return None;
+        };
         // The SYN leaves with this turn's timers, not at the next tick.
         let past = self.now - Duration::from_nanos(TimerWheel::TICK_NANOS);
         let record = SynSent {
-            tuple: *tuple,
-            own: *own,
+            tuple,
+            own,
             connection: id,
-            hash: hashed.hash,
             sent_us: self.now.as_micros() as u32,
             retransmit_at: Tick::at(past),
             timeout_at,
             retries: 0,
-            local: ends.local,
-            neighbour: ends.neighbour,
+            local,
+            neighbour,
         };
-        let Ok(key) = self.syn_sent.insert(record) else {
-            self.connections.remove(id);
-            return None;
-        };
-        let inserted =
-            Entry::new(Kind::SynSent, key).is_ok_and(|entry| self.tables.insert(hashed, entry).is_ok());
-        if !inserted {
-            self.syn_sent.remove(key);
-            self.connections.remove(id);
-            return None;
-        }
+        let inserted = self.syn_sent.insert(record);
+        debug_assert_eq!(inserted.ok(), Some(key), "the slab said which key comes next");
         self.syn_sent_wheel.arm(key.index, past);
         Some(id)
     }
@@ -202,13 +209,14 @@ impl Stack {
         let rtt = (record.retries == 1).then(|| (self.now.as_micros() as u32).wrapping_sub(record.sent_us));
         let resent = record.retries.saturating_sub(1);
         let agreed = Agreement { rtt_us: rtt, resent, ..peer.agree(&record.own, &self.config.tcp) };
+        let place = self.warm[record.connection.index as usize].place;
         let ends = Ends {
             local: record.local,
             local_port: record.tuple.local_port,
             remote: record.tuple.remote,
             remote_port: record.tuple.remote_port,
             neighbour: record.neighbour,
-            hash: record.hash,
+            place,
         };
         let (mut connection, mut warm) = establish(&agreed, &ends, &self.config.tcp, self.now);
         let Some(old) = self.connections.get_mut(record.connection) else { return false };
@@ -223,14 +231,14 @@ impl Stack {
         }
         connection.flags.set(Flag::Known);
         *old = connection;
-        let place = &mut self.warm[record.connection.index as usize];
-        warm.timer_at = place.timer_at;
-        warm.doom = place.doom;
-        *place = warm;
+        let former = &mut self.warm[record.connection.index as usize];
+        warm.timer_at = former.timer_at;
+        warm.doom = former.doom;
+        *former = warm;
         self.syn_sent.remove(key);
         self.syn_sent_wheel.disarm(key.index);
         if let Ok(entry) = Entry::new(Kind::Synchronized, record.connection) {
-            self.tables.set_entry(&arrival.hashed, entry);
+            self.tables.set_entry(place, entry);
         }
         true
     }
@@ -243,8 +251,8 @@ impl Stack {
     }
 
     /// Forgets the SYN-SENT record of a connection that is removed.
-    pub(super) fn remove_syn_sent(&mut self, hashed: &Hashed) {
-        let Some(entry) = self.tables.find(hashed) else { return };
+    pub(super) fn remove_syn_sent(&mut self, index: u32) {
+        let Some(entry) = self.tables.entry(self.warm[index as usize].place) else { return };
         if matches!(entry.kind(), Kind::SynSent) {
             self.syn_sent.remove(entry.key());
             self.syn_sent_wheel.disarm(entry.index());

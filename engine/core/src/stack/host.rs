@@ -203,7 +203,7 @@ impl Host for Stack {
 
     fn info(&self, id: ConnectionId) -> Option<ConnectionInfo> {
         self.connections.get(id)?;
-        let (tuple, _) = self.tuple_of(id.index);
+        let tuple = self.tuple_of(id.index);
         Some(ConnectionInfo {
             local: SocketAddr::new(tuple.local.into(), tuple.local_port),
             remote: SocketAddr::new(tuple.remote.into(), tuple.remote_port),

@@ -8,7 +8,7 @@ use crate::tcp::seq::SequenceNumber;
 use crate::tcp::time_wait;
 use crate::wire::hash::TupleHasher;
 use crate::wire::parse::{OptionsLayout, classify_into, verify_network, verify_transport};
-use crate::wire::tcp::{Flags as Control, Options, TcpRepr};
+use crate::wire::tcp::{Flags as Control, Options, TcpRepr, Timestamps};
 use crate::wire::{Address, Kind, MacAddress, Packet, TcpFields, Tuple};
 
 use super::Stack;
@@ -211,21 +211,23 @@ impl Stack {
     }
 
     fn handle_time_wait<T: Transmit>(&mut self, transmit: &mut T, entry: Entry, arrival: &Arrival<'_>) {
-        let Some(record) = self.time_wait.get_mut(entry.key()) else { return };
-        let verdict = record.handle_segment(&arrival.segment, &self.config.tcp, self.now);
-        let record = *record;
+        let record = self.time_wait.at(entry.index());
+        let verdict = record.handle_segment(&arrival.segment, &self.config.tcp);
         if !matches!(verdict, time_wait::Verdict::Reopen(_)) {
             self.counters.drop(DropReason::TimeWait);
         }
         match verdict {
             time_wait::Verdict::Drop => {}
-            time_wait::Verdict::Acknowledge | time_wait::Verdict::Restarted => {
+            time_wait::Verdict::Acknowledge => self.acknowledge_time_wait(transmit, &record, arrival),
+            time_wait::Verdict::Restart => {
+                let expires_at = time_wait::TimeWait::expiry(&self.config.tcp, self.now);
+                self.time_wait.restart(entry.index(), expires_at);
                 self.acknowledge_time_wait(transmit, &record, arrival);
             }
-            time_wait::Verdict::Over => self.end_time_wait(entry.key()),
+            time_wait::Verdict::Over => self.end_time_wait(entry.index()),
             time_wait::Verdict::Reopen(above) => match self.listener_for(&arrival.tuple) {
                 Some(listener) => {
-                    self.end_time_wait(entry.key());
+                    self.end_time_wait(entry.index());
                     self.handle_syn(transmit, listener, arrival, Some(above));
                 }
                 None => self.acknowledge_time_wait(transmit, &record, arrival),
@@ -243,8 +245,10 @@ impl Stack {
             self.counters.drop(DropReason::RateLimited);
             return;
         }
-        let clock = (self.now.as_millis() as u32).wrapping_add(record.ts_offset);
-        let timestamps = record.ts_recent.map(|echo| crate::wire::tcp::Timestamps { value: clock, echo });
+        let timestamps = record.ts_recent.map(|echo| {
+            let offset = self.secrets.timestamp_offset(&arrival.tuple);
+            Timestamps { value: (self.now.as_millis() as u32).wrapping_add(offset), echo }
+        });
         let repr = TcpRepr {
             source_port: arrival.tuple.local_port,
             destination_port: arrival.tuple.remote_port,

@@ -9,7 +9,7 @@ use crate::tcp::connection::{Agreement, Connection, Ends, Warm, establish};
 use crate::tcp::handshake::{OwnSyn, PeerSyn, SynReceived, syn_window};
 use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::Flag;
-use crate::tcp::tick::Tick;
+use crate::wire::Tuple;
 use crate::wire::tcp::{Flags as Control, Options, TcpRepr, Timestamps};
 
 use super::counters::DropReason;
@@ -31,34 +31,19 @@ impl Stack {
         }
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
         let isn = self.secrets.isn(&arrival.tuple, self.now);
-        let own = OwnSyn {
-            iss: above.map_or(isn, |above| above.latest(isn)),
-            path_mss: path_mss(self.capabilities.mtu, arrival.tuple.remote),
-            ts_offset: self.secrets.timestamp_offset(&arrival.tuple),
-        };
-        let record = SynReceived {
-            tuple: arrival.tuple,
-            peer,
-            own,
-            mac: arrival.mac,
-            hash: arrival.hashed.hash,
-            sent_us: self.now.as_micros() as u32,
-            retransmit_at: Tick::NONE,
-            retries: 0,
-            listener: listener as u8,
-            local: arrival.local,
-        };
-        let Ok(key) = self.half_open.insert(record) else {
+        let iss = above.map_or(isn, |above| above.latest(isn));
+        let Some(key) = self.half_open.next_key() else {
             self.counters.drop(DropReason::SynBacklogFull);
             return;
         };
-        let inserted = Entry::new(Kind::SynReceived, key)
-            .is_ok_and(|entry| self.tables.insert(&arrival.hashed, entry).is_ok());
-        if !inserted {
-            self.half_open.remove(key);
+        let entry = Entry::new(Kind::SynReceived, key).ok();
+        let Some(place) = entry.and_then(|entry| self.tables.insert(&arrival.hashed, entry).ok()) else {
             self.counters.drop(DropReason::TooManyConnections);
             return;
-        }
+        };
+        let record = SynReceived::new(place, &peer, iss, arrival.mac, listener as u8, self.now);
+        let inserted = self.half_open.insert(record);
+        debug_assert_eq!(inserted.ok(), Some(key), "the slab said which key comes next");
         self.listeners[listener].half_open += 1;
         self.send_syn_ack(transmit, key);
     }
@@ -81,24 +66,32 @@ impl Stack {
     /// Sends the SYN+ACK of a half-open connection and sets its timer (RFC 6298 section 5).
     pub(super) fn send_syn_ack<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
         let tcp = &self.config.tcp;
-        let Some(record) = self.half_open.get_mut(key) else { return };
+        let Some(record) = self.half_open.get(key) else { return };
         let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << record.retries.min(16));
-        let at = self.now + timeout;
-        record.retransmit_at = Tick::at(at);
-        let clock = (self.now.as_millis() as u32).wrapping_add(record.own.ts_offset);
+        let (peer, tuple) = (record.peer(), self.tables.tuple(record.place));
+        let own_mss = path_mss(self.capabilities.mtu, tuple.remote);
+        let clock = self.timestamp_clock(&peer, &tuple);
         let repr = TcpRepr {
-            source_port: record.tuple.local_port,
-            destination_port: record.tuple.remote_port,
-            seq: record.own.iss.0,
-            ack: (record.peer.irs + 1).0,
+            source_port: tuple.local_port,
+            destination_port: tuple.remote_port,
+            seq: record.iss.0,
+            ack: record.rcv_nxt().0,
             flags: Control::SYN | Control::ACK,
             window: syn_window(tcp),
             urgent: 0,
-            options: record.peer.reply_options(record.own.path_mss, clock, tcp),
+            options: peer.reply_options(own_mss, clock, tcp),
         };
-        let route = Route { mac: record.mac, local: record.tuple.local, remote: record.tuple.remote };
-        self.half_open_wheel.arm(key.index, at);
+        let route = Route { mac: record.mac, local: tuple.local, remote: tuple.remote };
+        // Sent again because the SYN was, it may be armed for an earlier time.
+        self.half_open_wheel.disarm(key.index);
+        self.half_open_wheel.arm(key.index, self.now + timeout);
         self.send_bare(transmit, &route, &repr);
+    }
+
+    /// The value of our timestamps for a half-open connection; any if the peer does none.
+    fn timestamp_clock(&self, peer: &PeerSyn, tuple: &Tuple) -> u32 {
+        let offset = peer.timestamp.map_or(0, |_| self.secrets.timestamp_offset(tuple));
+        (self.now.as_millis() as u32).wrapping_add(offset)
     }
 
     /// A segment for a half-open connection (RFC 9293 section 3.10.7.4, SYN-RECEIVED).
@@ -112,13 +105,13 @@ impl Stack {
         let Some(record) = self.half_open.get(key).copied() else { return };
         let segment = &arrival.segment;
         let control = segment.control;
-        let rcv_nxt = record.peer.irs + 1;
+        let (peer, rcv_nxt) = (record.peer(), record.rcv_nxt());
         let window = u32::from(syn_window(&self.config.tcp));
         if control.intersects(Control::RST) {
             return self.reset_half_open(transmit, key, &record, arrival);
         }
         if control.intersects(Control::SYN) {
-            return if segment.seq == record.peer.irs && !control.intersects(Control::ACK) {
+            return if segment.seq == peer.irs && !control.intersects(Control::ACK) {
                 // The peer has not seen our SYN+ACK.
                 self.send_syn_ack(transmit, key);
             } else {
@@ -133,12 +126,12 @@ impl Stack {
         if !control.intersects(Control::ACK) {
             return self.counters.drop(DropReason::NoAck);
         }
-        if segment.ack != record.own.iss + 1 {
+        if segment.ack != record.iss + 1 {
             self.counters.drop(DropReason::UnacceptableAck);
             return self.refuse(transmit, arrival);
         }
-        let older = match (record.peer.timestamps, segment.timestamps) {
-            (Some(recent), Some(now)) => (now.value.wrapping_sub(recent.value) as i32) < 0,
+        let older = match (peer.timestamp, segment.timestamps) {
+            (Some(recent), Some(now)) => (now.value.wrapping_sub(recent) as i32) < 0,
             (_, Some(_) | None) => false,
         };
         if older {
@@ -158,7 +151,7 @@ impl Stack {
         record: &SynReceived,
         arrival: &Arrival<'_>,
     ) {
-        let rcv_nxt = record.peer.irs + 1;
+        let rcv_nxt = record.rcv_nxt();
         if arrival.segment.seq == rcv_nxt {
             self.counters.resets_received += 1;
             self.remove_half_open(key);
@@ -182,13 +175,14 @@ impl Stack {
             return;
         }
         self.counters.challenge_acks += 1;
-        let clock = (self.now.as_millis() as u32).wrapping_add(record.own.ts_offset);
-        let timestamps = record.peer.timestamps.map(|peer| Timestamps { value: clock, echo: peer.value });
+        let (peer, tuple) = (record.peer(), arrival.tuple);
+        let value = self.timestamp_clock(&peer, &tuple);
+        let timestamps = peer.timestamp.map(|echo| Timestamps { value, echo });
         let repr = TcpRepr {
-            source_port: record.tuple.local_port,
-            destination_port: record.tuple.remote_port,
-            seq: (record.own.iss + 1).0,
-            ack: (record.peer.irs + 1).0,
+            source_port: tuple.local_port,
+            destination_port: tuple.remote_port,
+            seq: (record.iss + 1).0,
+            ack: record.rcv_nxt().0,
             flags: Control::ACK,
             window: syn_window(&self.config.tcp),
             urgent: 0,
@@ -201,7 +195,7 @@ impl Stack {
     pub(super) fn remove_half_open(&mut self, key: Key) {
         let Some(record) = self.half_open.remove(key).copied() else { return };
         self.half_open_wheel.disarm(key.index);
-        self.tables.remove(&super::tables::Hashed::of(&record.tuple, &self.hasher));
+        self.tables.remove(record.place, &self.hasher);
         if let Some(listener) = self.listeners.get_mut(usize::from(record.listener)) {
             listener.half_open = listener.half_open.saturating_sub(1);
         }
@@ -226,22 +220,27 @@ impl Stack {
             }
             return None;
         }
+        let own = OwnSyn {
+            iss: record.iss,
+            path_mss: path_mss(self.capabilities.mtu, arrival.tuple.remote),
+            ts_offset: self.secrets.timestamp_offset(&arrival.tuple),
+        };
         let agreed = Agreement {
             rtt_us: record.rtt_us(self.now),
             resent: record.retries,
-            ..record.peer.agree(&record.own, &self.config.tcp)
+            ..record.peer().agree(&own, &self.config.tcp)
         };
         let Some(neighbour) = self.hold_neighbour(arrival) else {
             self.counters.drop(DropReason::TooManyConnections);
             return None;
         };
         let ends = Ends {
-            local: record.local,
-            local_port: record.tuple.local_port,
-            remote: record.tuple.remote,
-            remote_port: record.tuple.remote_port,
+            local: arrival.local,
+            local_port: arrival.tuple.local_port,
+            remote: arrival.tuple.remote,
+            remote_port: arrival.tuple.remote_port,
             neighbour,
-            hash: record.hash,
+            place: record.place,
         };
         let (connection, mut warm) = establish(&agreed, &ends, &self.config.tcp, self.now);
         warm.listener = Some(record.listener);
@@ -255,7 +254,7 @@ impl Stack {
         self.half_open_wheel.disarm(key.index);
         self.listeners[listener].half_open = self.listeners[listener].half_open.saturating_sub(1);
         if let Ok(entry) = Entry::new(Kind::Synchronized, new) {
-            self.tables.set_entry(&arrival.hashed, entry);
+            self.tables.set_entry(record.place, entry);
         }
         self.counters.passive_opens += 1;
         self.listeners[listener].queue.push_back(new);

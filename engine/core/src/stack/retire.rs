@@ -1,13 +1,11 @@
 //! The end of a connection: RST if one is due, TIME_WAIT if it must be, and everything given back.
 
-use crate::base::slab::Key;
 use crate::port::Transmit;
 use crate::shard::{CloseReason, Events};
 use crate::table::{Entry, Kind};
 use crate::tcp::connection::Farewell;
 use crate::tcp::input::end_recovery;
 use crate::tcp::state::{Flag, State};
-use crate::tcp::tick::Tick;
 use crate::tcp::time_wait::TimeWait;
 use crate::wire::Sum;
 use crate::wire::tcp::Flags as Control;
@@ -15,7 +13,6 @@ use crate::wire::tcp::Flags as Control;
 use super::Stack;
 use super::egress::send_segment;
 use super::service::Served;
-use super::tables::Hashed;
 
 /// What happens to the table entry of a connection that is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,62 +28,47 @@ impl Stack {
     pub(super) fn retire<E: Events<Self>>(&mut self, events: &mut E, index: u32) {
         let connection = self.connections.at(index);
         let needs_time_wait = connection.sides.state() == State::TimeWait;
-        let (tuple, hashed) = self.tuple_of(index);
         let scale = connection.scales.receive();
         let record = TimeWait {
-            tuple,
-            hash: hashed.hash,
+            place: self.warm[index as usize].place,
             snd_nxt: connection.snd_nxt,
             rcv_nxt: connection.rcv_nxt,
             window: (connection.rcv_adv.since(connection.rcv_nxt) >> scale).min(0xffff) as u16,
             ts_recent: connection.flags.has(Flag::Timestamps).then_some(connection.ts_recent),
-            ts_offset: connection.ts_offset,
-            expires_at: Tick::NONE,
+            expires_at: TimeWait::expiry(&self.config.tcp, self.now),
         };
         // Before the application is told: what it opens in answer must not take this tuple.
-        let entry = if needs_time_wait { self.begin_time_wait(record, &hashed) } else { TableEntry::Goes };
+        let entry = if needs_time_wait { self.begin_time_wait(&record) } else { TableEntry::Goes };
         self.remove(events, index, CloseReason::Finished, entry);
     }
 
     /// The connection's table entry changes hands, so that other shards never miss it.
-    fn begin_time_wait(&mut self, mut record: TimeWait, hashed: &Hashed) -> TableEntry {
-        record.restart(&self.config.tcp, self.now);
+    fn begin_time_wait(&mut self, record: &TimeWait) -> TableEntry {
         if self.time_wait.len() == self.time_wait.capacity() {
             self.evict_time_wait();
         }
-        let Ok(key) = self.time_wait.insert(record) else { return TableEntry::Goes };
+        let Some(key) = self.time_wait.insert(record) else { return TableEntry::Goes };
         let Ok(entry) = Entry::new(Kind::TimeWait, key) else {
-            self.time_wait.remove(key);
+            self.time_wait.remove(key.index);
             return TableEntry::Goes;
         };
-        self.tables.set_entry(hashed, entry);
-        if self.time_wait_queue.len() == 2 * self.time_wait.capacity() {
-            // Those that ended early are still in it: at least half.
-            let Self { time_wait_queue, time_wait, .. } = self;
-            time_wait_queue.retain(|key| time_wait.get(*key).is_some());
-        }
-        self.time_wait_queue.push_back(key);
+        self.tables.set_entry(record.place, entry);
         TableEntry::Stays
     }
 
-    /// As `tcp_max_tw_buckets`: the oldest makes room. Some of the queue have ended already.
+    /// As `tcp_max_tw_buckets`: the one that ends first makes room.
     #[cold]
     fn evict_time_wait(&mut self) {
-        while let Some(oldest) = self.time_wait_queue.pop_front() {
-            if self.time_wait.get(oldest).is_some() {
-                self.counters.time_wait_evicted += 1;
-                return self.end_time_wait(oldest);
-            }
+        if let Some((index, _)) = self.time_wait.first() {
+            self.counters.time_wait_evicted += 1;
+            self.end_time_wait(index);
         }
     }
 
-    /// Ends a TIME_WAIT.
-    pub(super) fn end_time_wait(&mut self, key: Key) {
-        let Some(record) = self.time_wait.remove(key).copied() else { return };
-        self.tables.remove(&Hashed::of(&record.tuple, &self.hasher));
-        if self.time_wait_queue.front() == Some(&key) {
-            self.time_wait_queue.pop_front();
-        }
+    /// Ends a TIME_WAIT, by its index.
+    pub(super) fn end_time_wait(&mut self, index: u32) {
+        let record = self.time_wait.remove(index);
+        self.tables.remove(record.place, &self.hasher);
     }
 
     /// Sends the RST of a doomed connection, if one is due, and removes it.
@@ -121,14 +103,13 @@ impl Stack {
         reason: CloseReason,
         entry: TableEntry,
     ) {
-        let (_, hashed) = self.tuple_of(index);
         let Some(id) = self.connections.key_at(index) else { return };
         let was_opening = self.is_opening(index);
         if was_opening {
-            self.remove_syn_sent(&hashed);
+            self.remove_syn_sent(index);
         }
         match entry {
-            TableEntry::Goes => self.tables.remove(&hashed),
+            TableEntry::Goes => self.tables.remove(self.warm[index as usize].place, &self.hasher),
             TableEntry::Stays => {}
         }
         let connection = self.connections.at_mut(index);

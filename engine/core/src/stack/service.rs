@@ -11,7 +11,6 @@ use crate::wire::Tuple;
 
 use super::counters::DropReason;
 use super::reply::Replied;
-use super::tables::Hashed;
 use super::transmit::Sent;
 use super::{END, Stack};
 
@@ -194,16 +193,15 @@ impl Stack {
     }
 
     /// The tuple of a connection.
-    pub(super) fn tuple_of(&self, index: u32) -> (Tuple, Hashed) {
+    pub(super) fn tuple_of(&self, index: u32) -> Tuple {
         let connection = self.connections.at(index);
         let local = self.config.addresses[connection.route.local()].cidr.address();
-        let tuple = Tuple {
+        Tuple {
             local,
             remote: self.warm[index as usize].remote,
             local_port: connection.ports.local(),
             remote_port: connection.ports.remote(),
-        };
-        (tuple, Hashed::of(&tuple, &self.hasher))
+        }
     }
 
     /// Octets that one connection may queue: `SO_SNDBUF`.

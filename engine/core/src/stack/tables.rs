@@ -1,7 +1,7 @@
 //! The connection tables of both families behind one look-up.
 
 use crate::base::OutOfMemory;
-use crate::table::{Entry, InsertError, Lookup, TableReader, TableWriter};
+use crate::table::{Entry, FamilyPlace, InFamily, InsertError, Lookup, TableReader, TableWriter};
 use crate::wire::Tuple;
 use crate::wire::hash::TupleHasher;
 
@@ -80,7 +80,7 @@ impl Tables {
         self.v4.find(hash, words)
     }
 
-    /// Asks for the cache lines on which a look-up of an IPv4 tuple begins.
+    /// Asks for the words with which a look-up of an IPv4 tuple begins.
     #[inline(always)]
     pub fn prefetch_v4(&self, hash: u32) {
         self.v4.prefetch(hash);
@@ -92,48 +92,65 @@ impl Tables {
         self.v4.prefetch_slot(hash);
     }
 
-    /// Adds an entry.
+    /// Adds an entry and says where.
     ///
     /// # Errors
     /// [`InsertError`]: full, or there is one already.
-    pub fn insert(&mut self, tuple: &Hashed, entry: Entry) -> Result<(), InsertError> {
-        match &tuple.words {
-            Words::V4(words) => self.v4.insert(tuple.hash, words, entry).map(|_| ()),
-            Words::V6(words) => self.v6.insert(tuple.hash, words, entry).map(|_| ()),
+    pub fn insert(&mut self, tuple: &Hashed, entry: Entry) -> Result<FamilyPlace, InsertError> {
+        let place = match &tuple.words {
+            Words::V4(words) => InFamily::V4(self.v4.insert(tuple.hash, words, entry)?),
+            Words::V6(words) => InFamily::V6(self.v6.insert(tuple.hash, words, entry)?),
+        };
+        Ok(FamilyPlace::new(place))
+    }
+
+    /// Changes the entry at a place.
+    #[inline]
+    pub fn set_entry(&mut self, place: FamilyPlace, entry: Entry) {
+        match place.get() {
+            InFamily::V4(place) => self.v4.set_entry(place, entry),
+            InFamily::V6(place) => self.v6.set_entry(place, entry),
         }
     }
 
-    /// Changes what a tuple's entry says.
-    pub fn set_entry(&mut self, tuple: &Hashed, entry: Entry) {
-        match &tuple.words {
-            Words::V4(words) => set_entry(&mut self.v4, tuple.hash, words, entry),
-            Words::V6(words) => set_entry(&mut self.v6, tuple.hash, words, entry),
+    /// Removes the entry at a place; `hasher` is the one that hashed its tuple.
+    pub fn remove(&mut self, place: FamilyPlace, hasher: &TupleHasher) {
+        match place.get() {
+            InFamily::V4(place) => {
+                let hash = hasher.v4(self.v4.tuple(place)) as u32;
+                self.v4.remove(place, hash);
+            }
+            InFamily::V6(place) => {
+                let hash = hasher.v6(self.v6.tuple(place)) as u32;
+                self.v6.remove(place, hash);
+            }
         }
     }
 
-    /// Removes a tuple's entry.
-    pub fn remove(&mut self, tuple: &Hashed) {
-        match &tuple.words {
-            Words::V4(words) => remove(&mut self.v4, tuple.hash, words),
-            Words::V6(words) => remove(&mut self.v6, tuple.hash, words),
+    /// The entry at a place, if there is one.
+    #[inline]
+    pub fn entry(&self, place: FamilyPlace) -> Option<Entry> {
+        match place.get() {
+            InFamily::V4(place) => self.v4.entry(place),
+            InFamily::V6(place) => self.v6.entry(place),
         }
     }
 
-    /// Asks for the word with which a look-up will begin.
+    /// The tuple of the entry at a place.
+    #[inline]
+    pub fn tuple(&self, place: FamilyPlace) -> Tuple {
+        match place.get() {
+            InFamily::V4(place) => Tuple::from_words_v4(self.v4.tuple(place)),
+            InFamily::V6(place) => Tuple::from_words_v6(self.v6.tuple(place)),
+        }
+    }
+
+    /// Asks for the words with which a look-up will begin.
     #[inline]
     pub fn prefetch(&self, tuple: &Hashed) {
         match &tuple.words {
             Words::V4(_) => self.v4.prefetch(tuple.hash),
             Words::V6(_) => self.v6.prefetch(tuple.hash),
-        }
-    }
-
-    /// Reads that word, asked for some time before, and asks for what the look-up will read next.
-    #[inline]
-    pub fn prefetch_slot(&self, tuple: &Hashed) {
-        match &tuple.words {
-            Words::V4(_) => self.v4.prefetch_slot(tuple.hash),
-            Words::V6(_) => self.v6.prefetch_slot(tuple.hash),
         }
     }
 
@@ -162,23 +179,6 @@ impl Tables {
     /// Where the arrays of both lie, for advice about huge pages.
     pub fn address_ranges(&self) -> impl Iterator<Item = core::ops::Range<usize>> {
         self.v4.address_ranges().into_iter().chain(self.v6.address_ranges())
-    }
-}
-
-fn set_entry<const WORDS: usize>(
-    table: &mut TableWriter<WORDS>,
-    hash: u32,
-    tuple: &[u32; WORDS],
-    entry: Entry,
-) {
-    if let Some((place, _)) = table.locate(hash, tuple) {
-        table.set_entry(place, entry);
-    }
-}
-
-fn remove<const WORDS: usize>(table: &mut TableWriter<WORDS>, hash: u32, tuple: &[u32; WORDS]) {
-    if let Some((place, _)) = table.locate(hash, tuple) {
-        table.remove(place, hash);
     }
 }
 

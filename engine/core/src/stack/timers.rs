@@ -33,7 +33,7 @@ impl Stack {
         if self.syn_sent_wheel.is_due(self.now) {
             fired += self.expire_syn_sent(transmit);
         }
-        if !self.time_wait_queue.is_empty() {
+        if !self.time_wait.is_empty() {
             fired += self.expire_time_wait();
         }
         if self.neighbours.has_incomplete() {
@@ -44,13 +44,12 @@ impl Stack {
 
     /// When something expires next.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let time_wait = self.time_wait_queue.iter().find_map(|key| self.time_wait.get(*key));
         let candidates = [
             self.wheel.next_expiry(),
             self.half_open_wheel.next_expiry(),
             self.syn_sent_wheel.next_expiry(),
             self.neighbours.next_probe(),
-            time_wait.map(|record| record.expires_at.instant(self.now)),
+            self.time_wait.first().map(|(_, expires_at)| expires_at.instant(self.now)),
         ];
         candidates.into_iter().flatten().min()
     }
@@ -142,10 +141,6 @@ impl Stack {
 
     fn retry_syn_ack<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
         let Some(record) = self.half_open.get_mut(key) else { return };
-        if !record.retransmit_at.is_due(self.now) {
-            let at = record.retransmit_at.instant(self.now);
-            return self.half_open_wheel.arm(key.index, at);
-        }
         if record.retries >= self.config.tcp.tcp_synack_retries {
             self.counters.half_open_expired += 1;
             return self.remove_half_open(key);
@@ -200,36 +195,14 @@ impl Stack {
 
     fn expire_time_wait(&mut self) -> u32 {
         let mut fired = 0;
-        while let Some(key) = self.time_wait_queue.front().copied() {
-            let Some(record) = self.time_wait.get(key) else {
-                self.time_wait_queue.pop_front();
-                continue;
-            };
-            if record.expires_at.is_due(self.now) {
-                self.end_time_wait(key);
-                fired += 1;
-                continue;
+        while fired < FIRED_MAX as u32 {
+            match self.time_wait.first() {
+                Some((index, expires_at)) if expires_at.is_due(self.now) => self.end_time_wait(index),
+                Some(_) | None => break,
             }
-            if !self.has_restarted(key) {
-                break;
-            }
-            // Its clock was started again meanwhile: it is among the last now.
-            self.time_wait_queue.pop_front();
-            self.time_wait_queue.push_back(key);
+            fired += 1;
         }
         fired
-    }
-
-    /// Whether a record in front of the queue expires after the one behind it.
-    fn has_restarted(&self, key: Key) -> bool {
-        let mut next = self.time_wait_queue.iter().skip(1).filter_map(|k| self.time_wait.get(*k));
-        match (self.time_wait.get(key), next.next()) {
-            (Some(this), Some(next)) => {
-                this.expires_at != next.expires_at
-                    && this.expires_at.earliest(next.expires_at) == next.expires_at
-            }
-            (_, _) => false,
-        }
     }
 
     #[cold]

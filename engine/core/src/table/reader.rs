@@ -61,7 +61,7 @@ impl<const WORDS: usize> TableReader<WORDS> {
         found.unwrap_or(Lookup::Absent)
     }
 
-    /// Asks for the word with which a look-up of `hash` begins.
+    /// Asks for the words with which a look-up of `hash` begins.
     #[inline]
     pub fn prefetch(&self, hash: u32) {
         self.table.prefetch(hash);

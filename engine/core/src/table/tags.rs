@@ -1,12 +1,12 @@
-//! Groups of seven slots, and one word for each group: a tag of each slot, and how many entries went elsewhere.
+//! Groups of seven slots, and one word for each group: a tag of each slot, and how many entries had to go on.
 //!
-//! A tag is a byte: 0 for an empty slot, else seven bits of the hash. Probing reads words and looks only at slots
+//! A tag is a byte: 0 for an empty slot, else eight bits of the hash. Probing reads words and looks only at slots
 //! whose tag agrees, so a look-up in vain, which a peer can cause at will, seldom touches the slots, which for a
 //! million entries lie outside all caches.
 //!
-//! The eighth byte counts entries that do not lie here: *near* ones, whose home this group is and which lie in their
-//! second group; and *far* ones, whose home it is or which would have gone here as to their second group or behind
-//! it, and which lie behind that. A count that has reached 15 stays there: look-ups go on in vain now and then.
+//! The eighth byte counts *far* entries: those for which this group had no room, nor had their other one, and those
+//! for which it is one of the groups between their second one and where they lie. There are two counts, by a bit of
+//! the hash, so that fewer look-ups go on in vain. A count that has reached 15 stays there.
 
 use super::Place;
 use crate::base::OutOfMemory;
@@ -19,7 +19,7 @@ use core::ops::Range;
 pub(super) const GROUP: usize = if cfg!(loom) { 2 } else { 7 };
 /// The lowest bit of each tag.
 const LOW_BITS: u64 = 0x0101_0101_0101_0101 >> (64 - 8 * GROUP);
-/// The highest bit of each tag: set for every slot that is not empty.
+/// The highest bit of each tag.
 const HIGH_BITS: u64 = LOW_BITS << 7;
 
 const _: () = assert!(GROUP < u64::BITS as usize / 8, "one byte is left for the counts");
@@ -32,33 +32,30 @@ impl Tag {
     /// The slot holds nothing.
     pub(super) const EMPTY: Self = Self(0);
 
-    /// The tag of an entry: the lower seven bits of its hash.
+    /// The tag of an entry: the lower eight bits of its hash, 1 if they are 0.
     #[inline]
     pub(super) const fn of(hash: u32) -> Self {
-        Self(hash as u8 | 0x80)
+        let bits = hash as u8;
+        Self(bits | (bits == 0) as u8)
     }
 }
 
-/// Which entries a count is of.
+/// Where in a word the far entries are counted that are like one with a given hash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Stray {
-    /// Home is this group, and it lies in its second one.
-    Near,
-    /// It lies behind its second group, and this one is its home, its second one, or one between the two places.
-    Far,
+pub(super) struct FarCount {
+    shift: u32,
 }
 
-impl Stray {
+impl FarCount {
     /// Bits of a count.
     const BITS: u32 = 4;
     /// The count that stays.
     const STUCK: u64 = (1 << Self::BITS) - 1;
 
-    const fn shift(self) -> u32 {
-        match self {
-            Self::Near => u64::BITS - 2 * Self::BITS,
-            Self::Far => u64::BITS - Self::BITS,
-        }
+    /// By the lowest bit of the hash that takes no part in the tag.
+    #[inline]
+    pub(super) const fn of(hash: u32) -> Self {
+        Self { shift: u64::BITS - 2 * Self::BITS + (hash >> 8 & 1) * Self::BITS }
     }
 }
 
@@ -70,16 +67,23 @@ impl Word {
     /// How many slots are empty.
     #[inline]
     pub(super) const fn room(self) -> u32 {
-        (!self.0 & HIGH_BITS).count_ones()
+        self.empty_slots().count_ones()
     }
 
     /// The first empty slot.
     #[inline]
     pub(super) fn empty_slot(self) -> Option<usize> {
-        SlotsOfGroup(!self.0 & HIGH_BITS).next()
+        SlotsOfGroup(self.empty_slots()).next()
     }
 
-    /// The slots with this tag and, rarely, one more behind one of them; never an empty one.
+    /// The highest bit of each byte that is zero, and no other.
+    #[inline]
+    const fn empty_slots(self) -> u64 {
+        // A sum of two of seven bits carries into the eighth unless one is zero, and not beyond.
+        !(((self.0 & !HIGH_BITS) + (HIGH_BITS - LOW_BITS)) | self.0) & HIGH_BITS
+    }
+
+    /// The slots with this tag and, rarely, one more behind one of them.
     #[inline]
     pub(super) fn candidates(self, tag: Tag) -> SlotsOfGroup {
         let difference = self.0 ^ (u64::from(tag.0) * LOW_BITS);
@@ -93,20 +97,14 @@ impl Word {
         Tag((self.0 >> (8 * offset)) as u8)
     }
 
-    /// Whether an entry whose home this group is may lie elsewhere.
-    #[inline]
-    pub(super) const fn has_strays(self) -> bool {
-        self.0 >> Stray::Near.shift() != 0
-    }
-
     /// Whether a far entry is counted.
     #[inline]
-    pub(super) const fn has_far(self) -> bool {
-        self.count(Stray::Far) != 0
+    pub(super) const fn has_far(self, far: FarCount) -> bool {
+        self.far(far) != 0
     }
 
-    const fn count(self, stray: Stray) -> u64 {
-        self.0 >> stray.shift() & Stray::STUCK
+    const fn far(self, far: FarCount) -> u64 {
+        self.0 >> far.shift & FarCount::STUCK
     }
 
     const fn with_tag(self, offset: usize, tag: Tag) -> Self {
@@ -114,14 +112,14 @@ impl Word {
         Self(self.0 & !(0xff << shift) | (tag.0 as u64) << shift)
     }
 
-    const fn with_one_more(self, stray: Stray) -> Self {
-        if self.count(stray) == Stray::STUCK { self } else { Self(self.0 + (1 << stray.shift())) }
+    const fn with_one_more(self, far: FarCount) -> Self {
+        if self.far(far) == FarCount::STUCK { self } else { Self(self.0 + (1 << far.shift)) }
     }
 
-    const fn with_one_less(self, stray: Stray) -> Self {
-        match self.count(stray) {
-            0 | Stray::STUCK => self,
-            _ => Self(self.0 - (1 << stray.shift())),
+    const fn with_one_less(self, far: FarCount) -> Self {
+        match self.far(far) {
+            0 | FarCount::STUCK => self,
+            _ => Self(self.0 - (1 << far.shift)),
         }
     }
 }
@@ -140,6 +138,38 @@ impl Iterator for SlotsOfGroup {
         let offset = self.0.trailing_zeros() as usize / 8;
         self.0 &= self.0 - 1;
         Some(offset)
+    }
+}
+
+impl SlotsOfGroup {
+    /// These slots of a first group, and those of a second one.
+    #[inline]
+    pub(super) fn and(self, Self(second): Self) -> SlotsOfTwoGroups {
+        SlotsOfTwoGroups(self.0 >> 1 | second)
+    }
+}
+
+/// Iterates over some slots of two groups: for those of the second, the highest bit of their byte is set, for those of
+/// the first the bit below.
+pub(super) struct SlotsOfTwoGroups(u64);
+
+/// A slot of one of two groups.
+pub(super) struct SlotOfTwo {
+    pub(super) is_of_first: bool,
+    pub(super) offset: usize,
+}
+
+impl Iterator for SlotsOfTwoGroups {
+    type Item = SlotOfTwo;
+
+    #[inline]
+    fn next(&mut self) -> Option<SlotOfTwo> {
+        if self.0 == 0 {
+            return None;
+        }
+        let bit = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(SlotOfTwo { is_of_first: bit.is_multiple_of(2), offset: bit / 8 })
     }
 }
 
@@ -183,16 +213,16 @@ impl Tags {
         self.change(place.group(), |word| word.with_tag(place.offset(), tag));
     }
 
-    /// Counts one more entry that lies elsewhere. Writer only.
+    /// Counts one more far entry. Writer only.
     #[inline]
-    pub(super) fn count(&self, group: usize, stray: Stray) {
-        self.change(group, |word| word.with_one_more(stray));
+    pub(super) fn count_far(&self, group: usize, far: FarCount) {
+        self.change(group, |word| word.with_one_more(far));
     }
 
-    /// Takes back what [`count`](Self::count) did. Writer only.
+    /// Takes back what [`count_far`](Self::count_far) did. Writer only.
     #[inline]
-    pub(super) fn uncount(&self, group: usize, stray: Stray) {
-        self.change(group, |word| word.with_one_less(stray));
+    pub(super) fn uncount_far(&self, group: usize, far: FarCount) {
+        self.change(group, |word| word.with_one_less(far));
     }
 
     #[inline]
@@ -214,7 +244,7 @@ impl Tags {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{GROUP, Place, Stray, Tag, Tags, Word};
+    use super::{FarCount, GROUP, Place, Tag, Tags, Word};
     use proptest::prelude::*;
     use std::vec::Vec;
 
@@ -233,18 +263,22 @@ mod tests {
     fn counts_are_kept_apart_and_stick_at_their_maximum() {
         let groups = Tags::new(1).unwrap();
         groups.set(Place::new(0, GROUP - 1), Tag::of(0x7f));
-        for (stray, other) in [(Stray::Near, Stray::Far), (Stray::Far, Stray::Near)] {
-            for expected in 1..15 {
-                groups.count(0, stray);
-                assert_eq!((groups.load(0).count(stray), groups.load(0).count(other)), (expected, 0));
-            }
-            assert_eq!((groups.load(0).has_strays(), groups.load(0).has_far()), (true, stray == Stray::Far));
-            (0..14).for_each(|_| groups.uncount(0, stray));
-            assert_eq!((groups.load(0).count(stray), groups.load(0).has_strays()), (0, false));
+        let [first, second] = [FarCount::of(0), FarCount::of(0x100)];
+        let counts = || (groups.load(0).far(first), groups.load(0).far(second));
+        for expected in 1..15 {
+            groups.count_far(0, first);
+            assert_eq!(counts(), (expected, 0));
+            groups.count_far(0, second);
+            groups.count_far(0, second);
+            groups.uncount_far(0, second);
+            assert_eq!(counts(), (expected, 1));
+            groups.uncount_far(0, second);
         }
-        (0..16).for_each(|_| groups.count(0, Stray::Far));
-        (0..16).for_each(|_| groups.uncount(0, Stray::Far));
-        assert_eq!((groups.load(0).count(Stray::Far), groups.load(0).count(Stray::Near)), (15, 0));
+        (0..14).for_each(|_| groups.uncount_far(0, first));
+        assert_eq!((counts(), groups.load(0).has_far(first)), ((0, 0), false));
+        (0..16).for_each(|_| groups.count_far(0, second));
+        (0..16).for_each(|_| groups.uncount_far(0, second));
+        assert_eq!((counts(), groups.load(0).has_far(second)), ((0, 15), true));
         assert_eq!((groups.load(0).room(), groups.load(0).tag(GROUP - 1)), (6, Tag::of(0x7f)));
     }
 
@@ -253,10 +287,11 @@ mod tests {
         fn a_word_is_an_array(
             bits in prop::collection::vec(prop::option::weighted(0.8, 0_u32..4), GROUP),
             sought in 0_u32..4,
+            other in 0_u32..4,
             strays in 0..4,
         ) {
             let expected: Vec<Tag> = bits.iter().map(|bits| bits.map_or(Tag::EMPTY, Tag::of)).collect();
-            let word = (0..strays).fold(word(&expected), |word, _| word.with_one_more(Stray::Far));
+            let word = (0..strays).fold(word(&expected), |word, _| word.with_one_more(FarCount::of(sought << 8)));
             prop_assert!((0..GROUP).all(|offset| word.tag(offset) == expected[offset]));
             let empty = |offset: &usize| expected[*offset] == Tag::EMPTY;
             prop_assert_eq!(word.room() as usize, (0..GROUP).filter(empty).count());
@@ -264,9 +299,17 @@ mod tests {
             let candidates: Vec<usize> = word.candidates(Tag::of(sought)).collect();
             let same = |offset: &usize| expected[*offset] == Tag::of(sought);
             prop_assert!((0..GROUP).filter(same).all(|offset| candidates.contains(&offset)));
-            // The first candidate is never wrong, and no empty slot is one.
+            // The first candidate is never wrong.
             prop_assert_eq!(candidates.first().copied(), (0..GROUP).find(same));
-            prop_assert!(candidates.iter().all(|offset| expected[*offset] != Tag::EMPTY));
+            let of_two: Vec<(usize, bool)> = word
+                .candidates(Tag::of(sought))
+                .and(word.candidates(Tag::of(other)))
+                .map(|slot| (slot.offset, slot.is_of_first))
+                .collect();
+            let others = word.candidates(Tag::of(other)).map(|offset| (offset, false));
+            let mut both: Vec<_> = candidates.iter().map(|offset| (*offset, true)).chain(others).collect();
+            both.sort_by_key(|(offset, is_of_first)| (*offset, !is_of_first));
+            prop_assert_eq!(of_two, both);
         }
     }
 }

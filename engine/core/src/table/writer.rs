@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use super::reader::TableReader;
-use super::tags::{Stray, Tag};
+use super::tags::{FarCount, Tag};
 use super::{ConnectionTable, Place};
 use crate::base::OutOfMemory;
 use crate::base::sync::Arc;
@@ -11,6 +11,8 @@ use core::ops::Range;
 
 /// A home with so many empty slots takes an entry without a look at the second group.
 const ROOM_AMPLE: u32 = if cfg!(loom) { 1 } else { 2 };
+/// With so many groups for each entry outside of its home, look-ups had better not read the second group at once.
+const GROUPS_FOR_A_STRAY: usize = 8;
 
 /// The handle of the thread that owns the table. There is one, and only it can change entries; it reads them
 /// without the readers' checks.
@@ -21,6 +23,8 @@ const ROOM_AMPLE: u32 = if cfg!(loom) { 1 } else { 2 };
 pub struct TableWriter<const WORDS: usize> {
     pub(super) table: Arc<ConnectionTable<WORDS>>,
     len: usize,
+    /// How many entries do not lie at home.
+    pub(super) strays: usize,
     connections_max: usize,
     changes: u32,
 }
@@ -47,14 +51,14 @@ impl fmt::Display for InsertError {
 impl core::error::Error for InsertError {}
 
 impl<const WORDS: usize> TableWriter<WORDS> {
-    /// An empty table for `connections_max` entries, which fill at most 7/9 of its slots (20 bytes each for IPv4, 44 for
+    /// An empty table for `connections_max` entries, which fill at most 11/14 of its slots (20 bytes each for IPv4, 44 for
     /// IPv6, and 8/7 of a byte for tags). Memory is touched as slots are used.
     ///
     /// # Errors
-    /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 7/9 of 2³¹.
+    /// [`OutOfMemory`] if the address space cannot be reserved or `connections_max` is above 11/14 of 2³¹.
     pub fn new(connections_max: usize) -> Result<Self, OutOfMemory> {
         let table = Arc::new(ConnectionTable::new(connections_max)?);
-        Ok(Self { table, len: 0, connections_max, changes: 0 })
+        Ok(Self { table, len: 0, strays: 0, connections_max, changes: 0 })
     }
 
     /// A handle for reading on any thread, for as long as it is kept.
@@ -72,7 +76,7 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     #[inline]
     pub fn locate(&self, hash: u32, tuple: &[u32; WORDS]) -> Option<(Place, Entry)> {
         let slots = &self.table.slots;
-        self.table.search(hash, |place| {
+        self.search(hash, |place| {
             if slots.holds(place, tuple) { slots.entry(place).map(|entry| (place, entry)) } else { None }
         })
     }
@@ -90,9 +94,10 @@ impl<const WORDS: usize> TableWriter<WORDS> {
             return Err(InsertError::Full);
         }
         let place = self.vacancy(hash).ok_or(InsertError::Full)?;
-        let Self { table, len, changes, .. } = self;
+        let Self { table, len, strays, changes, .. } = self;
         table.slots.write(place, tuple, entry);
-        table.for_each_stray(hash, place, |group, stray| table.tags.count(group, stray));
+        *strays += usize::from(place.group() != table.home(hash));
+        table.for_each_passed(hash, place, |group| table.tags.count_far(group, FarCount::of(hash)));
         table.tags.set(place, Tag::of(hash));
         *len += 1;
         *changes = changes.wrapping_add(1);
@@ -110,12 +115,13 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     /// Takes out what lies at `place`, under the hash with which it was inserted, and returns its entry; `None`, and no
     /// change, if nothing lies there.
     pub fn remove(&mut self, place: Place, hash: u32) -> Option<Entry> {
-        let Self { table, len, changes, .. } = self;
+        let Self { table, len, strays, changes, .. } = self;
         let entry = table.slots.entry(place)?;
         debug_assert!(table.holds_tag(place, Tag::of(hash)), "{place:?} is not one of hash {hash:#x}");
         table.slots.clear(place);
         table.tags.set(place, Tag::EMPTY);
-        table.for_each_stray(hash, place, |group, stray| table.tags.uncount(group, stray));
+        *strays -= usize::from(place.group() != table.home(hash));
+        table.for_each_passed(hash, place, |group| table.tags.uncount_far(group, FarCount::of(hash)));
         *len -= 1;
         *changes = changes.wrapping_add(1);
         Some(entry)
@@ -136,17 +142,19 @@ impl<const WORDS: usize> TableWriter<WORDS> {
         self.table.slots.tuple(place)
     }
 
-    /// Asks for the word with which a look-up of `hash` begins.
+    /// Asks for the words with which a look-up of `hash` begins.
     #[inline]
     pub fn prefetch(&self, hash: u32) {
         self.table.prefetch(hash);
     }
 
-    /// Asks for what a look-up of `hash` reads after that word, which it reads now: call [`prefetch`](Self::prefetch)
+    /// Reads those words and asks for the slot that a look-up of `hash` reads first: call [`prefetch`](Self::prefetch)
     /// some time before, and look up some time after.
     #[inline]
     pub fn prefetch_slot(&self, hash: u32) {
-        self.table.prefetch_slot(hash);
+        if let Some(place) = self.search(hash, Some) {
+            self.table.slots.prefetch(place);
+        }
     }
 
     /// Counts insertions, removals and changes of entries, and wraps: as long as it stays the same, so does every answer.
@@ -178,6 +186,16 @@ impl<const WORDS: usize> TableWriter<WORDS> {
         [self.table.slots.address_range(), self.table.tags.address_range()]
     }
 
+    /// The faster one of two ways to the same answer.
+    #[inline(always)]
+    fn search<R>(&self, hash: u32, look: impl FnMut(Place) -> Option<R>) -> Option<R> {
+        if self.strays * GROUPS_FOR_A_STRAY < self.table.tags.groups() {
+            self.table.search_home_first(hash, look)
+        } else {
+            self.table.search(hash, look)
+        }
+    }
+
     /// An empty slot for an entry of this hash: in the emptier of its two groups if home is nearly full, else at home.
     fn vacancy(&self, hash: u32) -> Option<Place> {
         let table = &self.table;
@@ -194,17 +212,14 @@ impl<const WORDS: usize> ConnectionTable<WORDS> {
         self.tags.load(place.group()).tag(place.offset()) == tag
     }
 
-    /// Shows `count` each group in which an entry of `hash` that lies at `place` counts as a stray.
+    /// Shows `count` each group that counts an entry of `hash` at `place` as a far one.
     #[inline]
-    fn for_each_stray(&self, hash: u32, place: Place, count: impl Fn(usize, Stray)) {
-        let (home, group) = (self.home(hash), place.group());
-        if group == home {
+    fn for_each_passed(&self, hash: u32, place: Place, count: impl Fn(usize)) {
+        let (home, second, group) = (self.home(hash), self.second(hash), place.group());
+        if group == home || group == second {
             return;
         }
-        if group == self.second(hash) {
-            return count(home, Stray::Near);
-        }
-        count(home, Stray::Far);
-        self.further(hash).take_while(|passed| *passed != group).for_each(|passed| count(passed, Stray::Far));
+        count(home);
+        self.further(hash).take_while(|passed| *passed != group).for_each(count);
     }
 }

@@ -4,6 +4,7 @@ use crate::base::slab::Slotted;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::{ReceiveBufferId, SendQueue};
 use crate::shard::CloseReason;
+use crate::table::FamilyPlace;
 use crate::wire::Address;
 
 use super::config::TcpConfig;
@@ -197,8 +198,8 @@ pub struct Warm {
     pub listener: Option<u8>,
     /// The application's timer.
     pub timer_at: Option<Instant>,
-    /// The connection's hash in the connection table.
-    pub hash: u32,
+    /// Where the connection table has its tuple.
+    pub place: FamilyPlace,
     /// Why it is gone, once [`Flag::Doomed`] is set.
     pub doom: Option<Doom>,
 }
@@ -263,8 +264,8 @@ pub struct Ends {
     pub remote_port: u16,
     /// Index of the next hop in the neighbour cache.
     pub neighbour: u16,
-    /// Hash of the tuple in the connection table.
-    pub hash: u32,
+    /// Where the connection table has the tuple.
+    pub place: FamilyPlace,
 }
 
 /// The timeout that data begin with when a SYN or SYN+ACK was sent more than once (RFC 6298 section 5.7).
@@ -333,7 +334,7 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         fin_wait_2_at: Tick::NONE,
         listener: None,
         timer_at: None,
-        hash: ends.hash,
+        place: ends.place,
         doom: None,
     };
     (connection, warm)

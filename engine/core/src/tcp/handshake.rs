@@ -2,6 +2,7 @@
 
 use crate::base::slab::Key;
 use crate::base::time::Instant;
+use crate::table::FamilyPlace;
 use crate::wire::tcp::{Options, SackPermitted, Timestamps};
 use crate::wire::{Address, MacAddress, Tuple};
 
@@ -17,7 +18,7 @@ const DEFAULT_MSS_V4: u16 = 536;
 const DEFAULT_MSS_V6: u16 = 1220;
 
 /// What the peer's SYN says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerSyn {
     /// Its initial sequence number.
     pub irs: SequenceNumber,
@@ -27,8 +28,8 @@ pub struct PeerSyn {
     pub window_scale: Option<u8>,
     /// Whether it takes SACK.
     pub sack_permitted: SackPermitted,
-    /// Its timestamp.
-    pub timestamps: Option<Timestamps>,
+    /// The value of its timestamp; `None`: it does none.
+    pub timestamp: Option<u32>,
     /// Its window; never scaled in a SYN.
     pub window: u16,
 }
@@ -43,7 +44,7 @@ impl PeerSyn {
             mss: options.mss.unwrap_or(default).max(config.tcp_min_snd_mss + TIMESTAMPS_LEN),
             window_scale: options.window_scale.filter(|_| config.tcp_window_scaling),
             sack_permitted: if config.tcp_sack { options.sack_permitted } else { SackPermitted::Absent },
-            timestamps: options.timestamps.filter(|_| config.tcp_timestamps),
+            timestamp: options.timestamps.filter(|_| config.tcp_timestamps).map(|sent| sent.value),
             window: segment.window,
         }
     }
@@ -55,7 +56,7 @@ impl PeerSyn {
             mss: Some(own_mss),
             window_scale: self.window_scale.map(|_| config.window_scale()),
             sack_permitted: self.sack_permitted,
-            timestamps: self.timestamps.map(|peer| Timestamps { value, echo: peer.value }),
+            timestamps: self.timestamp.map(|echo| Timestamps { value, echo }),
             ..Options::NONE
         }
     }
@@ -64,7 +65,7 @@ impl PeerSyn {
     pub fn agree(&self, own: &OwnSyn, config: &TcpConfig) -> Agreement {
         let mut flags = Flags::default();
         let mut mss = self.mss.min(own.path_mss);
-        if self.timestamps.is_some() {
+        if self.timestamp.is_some() {
             flags.set(Flag::Timestamps);
             mss -= TIMESTAMPS_LEN;
         }
@@ -83,7 +84,7 @@ impl PeerSyn {
             mss,
             scales,
             flags,
-            ts_recent: self.timestamps.map_or(0, |timestamps| timestamps.value),
+            ts_recent: self.timestamp.unwrap_or(0),
             ts_offset: own.ts_offset,
             rtt_us: None,
             resent: 0,
@@ -110,37 +111,123 @@ pub fn syn_window(config: &TcpConfig) -> u16 {
     config.receive_buffer.min(0xffff) as u16
 }
 
-/// A half-open connection that the peer began: SYN-RECEIVED.
+/// A half-open connection that the peer began: SYN-RECEIVED. Small, because a flood of SYNs makes many: what follows
+/// from the tuple is not kept, and the tuple is in the connection table.
 #[derive(Clone, Copy, Debug)]
 pub struct SynReceived {
-    /// Who is at the two ends.
-    pub tuple: Tuple,
-    /// What the peer's SYN said.
-    pub peer: PeerSyn,
-    /// What our SYN+ACK said.
-    pub own: OwnSyn,
+    /// Where the table has it.
+    pub place: FamilyPlace,
+    /// Our initial sequence number.
+    pub iss: SequenceNumber,
+    irs: SequenceNumber,
+    /// The peer's timestamp, if it does any.
+    ts_recent: u32,
+    /// When the first SYN+ACK was sent, µs, wrapping.
+    sent_us: u32,
+    mss: u16,
+    window: u16,
     /// Where the SYN came from on the link.
     pub mac: MacAddress,
-    /// The table's hash.
-    pub hash: u32,
-    /// When the first SYN+ACK was sent, µs, wrapping.
-    pub sent_us: u32,
-    /// When the next one is due.
-    pub retransmit_at: Tick,
-    /// How many were sent again.
+    offered: Offered,
+    /// How many SYN+ACKs were sent again.
     pub retries: u8,
     /// Index of the listener.
     pub listener: u8,
-    /// Index of our address.
-    pub local: u8,
 }
 
 impl SynReceived {
+    /// The answer to the peer's SYN, as it is sent for the first time.
+    pub fn new(
+        place: FamilyPlace,
+        peer: &PeerSyn,
+        iss: SequenceNumber,
+        mac: MacAddress,
+        listener: u8,
+        now: Instant,
+    ) -> Self {
+        let PeerSyn { irs, mss, window_scale: _, sack_permitted: _, timestamp, window } = *peer;
+        Self {
+            place,
+            iss,
+            irs,
+            ts_recent: timestamp.unwrap_or(0),
+            sent_us: now.as_micros() as u32,
+            mss,
+            window,
+            mac,
+            offered: Offered::by(peer),
+            retries: 0,
+            listener,
+        }
+    }
+
+    /// What the peer's SYN said.
+    pub fn peer(&self) -> PeerSyn {
+        PeerSyn {
+            irs: self.irs,
+            mss: self.mss,
+            window_scale: self.offered.window_scale(),
+            sack_permitted: self.offered.sack_permitted(),
+            timestamp: self.offered.timestamps().then_some(self.ts_recent),
+            window: self.window,
+        }
+    }
+
+    /// Next octet expected.
+    pub fn rcv_nxt(&self) -> SequenceNumber {
+        self.irs + 1
+    }
+
     /// Round trip of the handshake in µs, when the SYN+ACK was sent once.
     pub fn rtt_us(&self, now: Instant) -> Option<u32> {
         (self.retries == 0).then(|| (now.as_micros() as u32).wrapping_sub(self.sent_us))
     }
 }
+
+/// Which options a SYN has, in a byte.
+#[derive(Clone, Copy, Debug)]
+struct Offered(u8);
+
+impl Offered {
+    /// The window scale's bits.
+    const SCALE: u8 = 15;
+    /// In place of a window scale: none. The largest one is 14 (RFC 7323 section 2.3).
+    const NO_SCALE: u8 = 15;
+    const SACK: u8 = 16;
+    const TIMESTAMPS: u8 = 32;
+
+    fn by(syn: &PeerSyn) -> Self {
+        let scale = syn.window_scale.map_or(Self::NO_SCALE, |scale| scale.min(14));
+        let sack = match syn.sack_permitted {
+            SackPermitted::Present => Self::SACK,
+            SackPermitted::Absent => 0,
+        };
+        Self(scale | sack | if syn.timestamp.is_some() { Self::TIMESTAMPS } else { 0 })
+    }
+
+    const fn window_scale(self) -> Option<u8> {
+        let scale = self.0 & Self::SCALE;
+        if scale == Self::NO_SCALE { None } else { Some(scale) }
+    }
+
+    const fn sack_permitted(self) -> SackPermitted {
+        if self.0 & Self::SACK == 0 { SackPermitted::Absent } else { SackPermitted::Present }
+    }
+
+    const fn timestamps(self) -> bool {
+        self.0 & Self::TIMESTAMPS != 0
+    }
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    use crate::base::slab::PlainSlot;
+    use crate::table::{WORDS_V4, WORDS_V6, bytes_per_entry};
+    // The record with its generation; the slab's free list; a timer, of which the wheel says that it takes 13.
+    let all = size_of::<PlainSlot<SynReceived>>() + size_of::<u32>() + 16;
+    assert!(size_of::<SynReceived>() == 36 && all == 60);
+    assert!(bytes_per_entry::<WORDS_V4>() + all <= 96 && bytes_per_entry::<WORDS_V6>() + all <= 96 + 24);
+};
 
 /// A half-open connection that we began: SYN-SENT.
 #[derive(Clone, Copy, Debug)]
@@ -151,8 +238,6 @@ pub struct SynSent {
     pub own: OwnSyn,
     /// The connection that it becomes.
     pub connection: Key,
-    /// The table's hash.
-    pub hash: u32,
     /// When the first SYN was sent, µs, wrapping.
     pub sent_us: u32,
     /// When the next one is due.
@@ -165,4 +250,36 @@ pub struct SynSent {
     pub local: u8,
     /// Index of the next hop in the neighbour cache.
     pub neighbour: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{InFamily, Place};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_half_open_connection_keeps_what_the_syn_said(
+            numbers: [u32; 2],
+            fields: [u16; 2],
+            window_scale in prop::option::of(0_u8..15),
+            timestamp: Option<u32>,
+            sack: bool,
+        ) {
+            let sack_permitted = if sack { SackPermitted::Present } else { SackPermitted::Absent };
+            let [irs, iss] = numbers.map(SequenceNumber);
+            let [mss, window] = fields;
+            let peer = PeerSyn { irs, mss, window_scale, sack_permitted, timestamp, window };
+            let place = FamilyPlace::new(InFamily::V6(Place::new(3, 1)));
+            let now = Instant::from_nanos(u64::from(iss.0) << 12);
+            let mut record = SynReceived::new(place, &peer, iss, MacAddress([1, 2, 3, 4, 5, 6]), 7, now);
+            prop_assert_eq!(record.peer(), peer);
+            prop_assert_eq!((record.place, record.iss, record.rcv_nxt()), (place, iss, irs + 1));
+            let later = now + crate::base::time::Duration::from_micros(40);
+            prop_assert_eq!(record.rtt_us(later), Some(40));
+            record.retries = 1;
+            prop_assert_eq!(record.rtt_us(later), None);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! TIME_WAIT: what is left of a connection for 2 MSL (RFC 9293 section 3.4.2, RFC 1337, RFC 6191).
 
 use crate::base::time::{Duration, Instant};
-use crate::wire::Tuple;
+use crate::table::FamilyPlace;
 use crate::wire::tcp::Flags as Control;
 
 use super::config::TcpConfig;
@@ -9,13 +9,11 @@ use super::segment::Segment;
 use super::seq::SequenceNumber;
 use super::tick::Tick;
 
-/// A connection in TIME_WAIT.
-#[derive(Clone, Copy, Debug)]
+/// A connection in TIME_WAIT. What follows from the tuple is not kept, and the tuple is in the connection table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeWait {
-    /// Who is at the two ends.
-    pub tuple: Tuple,
-    /// The table's hash.
-    pub hash: u32,
+    /// Where the table has it.
+    pub place: FamilyPlace,
     /// Our next sequence number, after FIN.
     pub snd_nxt: SequenceNumber,
     /// The peer's next one, after its FIN.
@@ -24,8 +22,6 @@ pub struct TimeWait {
     pub window: u16,
     /// The peer's last timestamp, if timestamps were agreed.
     pub ts_recent: Option<u32>,
-    /// Offset of our timestamps.
-    pub ts_offset: u32,
     /// When it ends.
     pub expires_at: Tick,
 }
@@ -37,8 +33,8 @@ pub enum Verdict {
     Drop,
     /// An ACK.
     Acknowledge,
-    /// An ACK, and the clock was started again.
-    Restarted,
+    /// An ACK, and the clock is started again.
+    Restart,
     /// It is over: RST (only without `tcp_rfc1337`).
     Over,
     /// It is over, and the SYN opens a new connection whose ISS is above this number.
@@ -46,14 +42,13 @@ pub enum Verdict {
 }
 
 impl TimeWait {
-    /// Starts the 2 MSL clock.
-    pub fn restart(&mut self, config: &TcpConfig, now: Instant) {
-        let wait = Duration::from_millis(u64::from(config.tcp_time_wait_ms));
-        self.expires_at = Tick::at(now + wait);
+    /// When 2 MSL that begin at `now` are over.
+    pub fn expiry(config: &TcpConfig, now: Instant) -> Tick {
+        Tick::at(now + Duration::from_millis(u64::from(config.tcp_time_wait_ms)))
     }
 
     /// A segment for this tuple.
-    pub fn handle_segment(&mut self, segment: &Segment<'_>, config: &TcpConfig, now: Instant) -> Verdict {
+    pub fn handle_segment(&self, segment: &Segment<'_>, config: &TcpConfig) -> Verdict {
         let older = match (self.ts_recent, segment.timestamps) {
             (Some(recent), Some(timestamps)) => (timestamps.value.wrapping_sub(recent) as i32) < 0,
             (None, _) | (_, None) => false,
@@ -67,8 +62,7 @@ impl TimeWait {
             return self.handle_syn(segment);
         }
         if segment.control.intersects(Control::FIN) && !older {
-            self.restart(config, now);
-            return Verdict::Restarted;
+            return Verdict::Restart;
         }
         // A bare ACK of our FIN, come twice, needs no answer; anything else is an old duplicate.
         if segment.len() == 0 && segment.seq == self.rcv_nxt && !older {

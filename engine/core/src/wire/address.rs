@@ -106,6 +106,13 @@ impl Address {
         let bits = self.bits();
         [(bits >> 96) as u32, (bits >> 64) as u32, (bits >> 32) as u32, bits as u32]
     }
+
+    /// The address of four big-endian words.
+    #[inline]
+    const fn from_words([a, b, c, d]: [u32; 4]) -> Self {
+        let bits = (a as u128) << 96 | (b as u128) << 64 | (c as u128) << 32 | d as u128;
+        Self(bits.to_be_bytes())
+    }
 }
 
 impl From<Ipv4Addr> for Address {
@@ -279,6 +286,25 @@ impl Tuple {
     pub const fn reversed(&self) -> Self {
         let Self { local, remote, local_port, remote_port } = *self;
         Self { local: remote, remote: local, local_port: remote_port, remote_port: local_port }
+    }
+
+    /// The tuple that [`Tuple::words_v4`] made these words from.
+    #[inline]
+    pub const fn from_words_v4([local, remote, ports]: [u32; 3]) -> Self {
+        let (local, remote) = (Address::v4(local.to_be_bytes()), Address::v4(remote.to_be_bytes()));
+        Self { local, remote, local_port: (ports >> 16) as u16, remote_port: ports as u16 }
+    }
+
+    /// The tuple that [`Tuple::words_v6`] made these words from.
+    #[inline]
+    pub const fn from_words_v6(words: [u32; 9]) -> Self {
+        let [l0, l1, l2, l3, r0, r1, r2, r3, ports] = words;
+        Self {
+            local: Address::from_words([l0, l1, l2, l3]),
+            remote: Address::from_words([r0, r1, r2, r3]),
+            local_port: (ports >> 16) as u16,
+            remote_port: ports as u16,
+        }
     }
 
     #[inline]
