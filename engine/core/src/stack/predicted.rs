@@ -79,11 +79,7 @@ impl Stack {
         };
         self.counters.segments_received += 1;
         if text.is_empty() {
-            connection.send.acknowledge(&mut self.chunks, acked as usize);
-            if connection.unsent() > 0 {
-                // There is room in the window for what waits.
-                self.pend(id.index);
-            }
+            self.take_bare_ack(id, acked);
             return true;
         }
         if acked > 0 {
@@ -102,6 +98,23 @@ impl Stack {
             self.put_off(id.index);
         }
         true
+    }
+
+    /// The rest of a predicted segment without text.
+    #[inline(always)]
+    fn take_bare_ack(&mut self, id: Key, acked: u32) {
+        let connection = self.connections.at_mut(id.index);
+        connection.send.acknowledge(&mut self.chunks, acked as usize);
+        let is_more = connection.unsent() > 0;
+        let due = connection.retransmit_at;
+        if due.is_set() {
+            // The timeout may have become shorter.
+            self.arm(id.index, due);
+        }
+        if is_more {
+            // There is room in the window for what waits.
+            self.pend(id.index);
+        }
     }
 
     /// A connection that is marked as pending has something to do after the burst.
