@@ -66,11 +66,6 @@ impl Outlooks {
     pub const EMPTY: Self =
         Self { of: [Outlook::GENERAL; BURST_MAX], last: [0; LAST_CLASSES], all_plain: false };
 
-    /// Notes what is known of the only frame of a burst.
-    pub(super) fn set_alone(&mut self, outlook: Outlook) {
-        self.of[0] = outlook;
-    }
-
     /// What is known of the frame at `place`.
     #[inline(always)]
     pub(super) fn at(&self, place: usize) -> &Outlook {

@@ -37,8 +37,8 @@ impl Stack {
         end
     }
 
-    /// Takes in the only frame of a burst as [`Stack::take_in_order`] does, without a note of what is known of it.
-    /// `None`: it was taken in. Otherwise this is known, and the general path goes on.
+    /// Takes in the only frame of a burst as [`Stack::take_in_order`] does, without a note of what is known of it. Says
+    /// whether it was taken in.
     #[inline(never)]
     pub(super) fn take_alone<T: Transmit, E: Events<Self>>(
         &mut self,
@@ -46,14 +46,10 @@ impl Stack {
         events: &mut E,
         frame: &[u8],
         checksum: ReceivedChecksum,
-    ) -> Option<Outlook> {
-        let outlook = Outlook::of(self, frame, checksum);
-        let Outlook { kind, id, segment, .. } = &outlook;
-        let is_expected = *kind == OutlookKind::Expected;
-        if is_expected && self.handle_expected(transmit, events, frame, *id, segment, || InBurst::Last) {
-            return None;
-        }
-        Some(outlook)
+    ) -> bool {
+        let Outlook { kind, id, segment, .. } = Outlook::of(self, frame, checksum);
+        kind == OutlookKind::Expected
+            && self.handle_expected(transmit, events, frame, id, &segment, || InBurst::Last)
     }
 
     /// Takes in a plain segment, if it is the one that header prediction expects; otherwise nothing is touched.
