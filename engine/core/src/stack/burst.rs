@@ -39,6 +39,18 @@ pub(super) struct Outlook {
     pub(super) segment: PlainSegment,
 }
 
+/// An open connection and its tuple. The key is found void once the connection is gone, and the tuple then has another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flow {
+    tuple: [u32; 3],
+    id: Key,
+}
+
+impl Flow {
+    /// No flow: no address of ours is all zeros.
+    pub(super) const NONE: Self = Self { tuple: [0; 3], id: Key { index: 0, generation: 0 } };
+}
+
 /// Which way a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutlookKind {
@@ -158,17 +170,28 @@ impl Outlook {
         segment: PlainSegment::EMPTY,
     };
 
-    /// The same of a plain segment that came alone, with its hash and its connection.
+    /// The same of a plain segment that came alone, with its connection. Often it is of the same flow as the last one that
+    /// did: that look-up is kept.
     #[inline(always)]
-    pub(super) fn of(stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> Self {
+    pub(super) fn of(stack: &mut Stack, frame: &[u8], checksum: ReceivedChecksum) -> Self {
         let mut outlook = Self::GENERAL;
-        if outlook.read(stack, frame, checksum) {
-            outlook.hash = stack.hasher.v4(outlook.tuple) as u32;
-            if outlook.kind == OutlookKind::Plain {
-                outlook.find(stack);
+        if outlook.read(stack, frame, checksum) && outlook.kind == OutlookKind::Plain {
+            if outlook.tuple == stack.last_flow.tuple {
+                (outlook.kind, outlook.id) = (OutlookKind::Expected, stack.last_flow.id);
+            } else {
+                outlook.look_up(stack);
             }
         }
         outlook
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, stack: &mut Stack) {
+        self.hash = stack.hasher.v4(self.tuple) as u32;
+        self.find(stack);
+        if self.kind == OutlookKind::Expected {
+            stack.last_flow = Flow { tuple: self.tuple, id: self.id };
+        }
     }
 
     /// Reads and verifies a plain segment; says whether it is one.

@@ -242,14 +242,13 @@ impl<P: Port, L: Peers> Transport for Engine<P, L> {
         let taken = self.take_over(events);
         let transmit = self.port.transmit();
         let fired = self.stack.expire(transmit, events);
-        self.stack.accept(events);
+        let are_unaccepted = self.stack.accept(events);
         let is_left = self.stack.service_pending(transmit, events);
         let flushed = self.port.flush();
         self.stack.counters.wakeups += u64::from(flushed.wakeups);
         let work = received + taken + fired;
         self.stack.counters.turns += u64::from(work > 0);
-        let again =
-            is_left || flushed.remaining || received == BURST_MAX as u32 || self.stack.has_unaccepted();
+        let again = is_left || flushed.remaining || received == BURST_MAX as u32 || are_unaccepted;
         Turn { work: work + flushed.frames, again }
     }
 

@@ -10,7 +10,7 @@ use crate::tcp::state::Flag;
 use crate::wire::parse::PlainSegment;
 
 use super::Stack;
-use super::burst::{InBurst, Outlook, OutlookKind, Outlooks};
+use super::burst::{Flow, InBurst, Outlook, OutlookKind, Outlooks};
 use super::reply::Replied;
 
 impl Stack {
@@ -48,8 +48,15 @@ impl Stack {
         checksum: ReceivedChecksum,
     ) -> bool {
         let Outlook { kind, id, segment, .. } = Outlook::of(self, frame, checksum);
-        kind == OutlookKind::Expected
-            && self.handle_expected(transmit, events, frame, id, &segment, || InBurst::Last)
+        if kind != OutlookKind::Expected {
+            return false;
+        }
+        let is_met = self.handle_expected(transmit, events, frame, id, &segment, || InBurst::Last);
+        if !is_met {
+            // The connection may be another one by now.
+            self.last_flow = Flow::NONE;
+        }
+        is_met
     }
 
     /// Takes in a plain segment, if it is the one that header prediction expects; otherwise nothing is touched.
