@@ -143,16 +143,7 @@ impl Stack {
             return None;
         }
         self.counters.segments_received += 1;
-        let plain = &outlook.segment;
-        let segment = Segment {
-            seq: SequenceNumber(plain.seq),
-            ack: SequenceNumber(plain.ack),
-            window: plain.window,
-            control: plain.flags,
-            timestamps: Some(plain.timestamps(frame)),
-            options: &[],
-            payload: plain.payload(frame)?,
-        };
+        let segment = Segment::of_plain(&outlook.segment, frame)?;
         let mac = match self.capabilities.medium {
             Medium::Ethernet => source_mac(frame),
             Medium::Ip => MacAddress::ZERO,
@@ -172,7 +163,7 @@ impl Stack {
     ) {
         match entry.map(|entry| (entry.kind(), entry)) {
             Some((EntryKind::Synchronized, entry)) => {
-                self.handle_synchronized(events, entry.index(), arrival);
+                self.handle_synchronized(events, entry.index(), &arrival.segment);
             }
             Some((EntryKind::SynReceived, entry)) => {
                 self.handle_syn_received(transmit, events, entry.key(), arrival);

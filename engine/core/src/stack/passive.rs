@@ -148,7 +148,7 @@ impl Stack {
             return self.challenge_half_open(transmit, &record, arrival);
         }
         if let Some(index) = self.complete_handshake(transmit, events, key, &record, arrival) {
-            self.handle_synchronized(events, index, arrival);
+            self.handle_synchronized(events, index, &arrival.segment);
         }
     }
 
