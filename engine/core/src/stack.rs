@@ -211,7 +211,7 @@ impl Stack {
             answers: RateLimit::new(config.answers_per_second_max),
             challenges: RateLimit::new(config.tcp.tcp_challenge_ack_limit),
             next_port: config.port_range.0
-                + (secrets.isn[0] as u16) % (config.port_range.1 - config.port_range.0 + 1),
+                + (secrets.ports[0] as u16) % (config.port_range.1 - config.port_range.0 + 1),
             counters: Counters::default(),
             secrets,
             capabilities,

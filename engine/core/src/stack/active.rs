@@ -13,12 +13,12 @@ use crate::tcp::handshake::{OwnSyn, PeerSyn, SynSent, syn_window};
 use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
-use crate::wire::tcp::{Flags as Control, Options, SackPermitted, TcpRepr, Timestamps};
+use crate::wire::tcp::{Flags as Control, SackPermitted, SynOptions, Timestamps};
 use crate::wire::{Address, MacAddress, Tuple};
 
 use super::Stack;
 use super::counters::DropReason;
-use super::egress::{Route, path_mss};
+use super::egress::{Head, Route, path_mss};
 use super::ingress::Arrival;
 use super::neighbour::Resolution;
 use super::tables::Hashed;
@@ -59,10 +59,11 @@ impl Stack {
             Medium::Ip => Some(MacAddress::ZERO),
         };
         let neighbour = self.neighbours.hold(self.next_hop(address), hint, self.now).map_err(|_| full)?;
+        let flow = self.secrets.flow(&tuple);
         let own = OwnSyn {
-            iss: self.secrets.isn(&tuple, self.now),
+            iss: flow.isn(self.now),
             path_mss: path_mss(self.capabilities.mtu, address),
-            ts_offset: self.secrets.timestamp_offset(&tuple),
+            ts_offset: flow.ts_offset,
         };
         let begin = Beginning {
             tuple,
@@ -119,7 +120,7 @@ impl Stack {
         let (first, last) = self.config.port_range;
         let count = u32::from(last - first) + 1;
         let base = Tuple { local, remote, local_port: 0, remote_port };
-        let offset = self.secrets.timestamp_offset(&base) % count;
+        let offset = self.secrets.port_offset(&base) % count;
         for _ in 0..PORT_TRIES_MAX.min(count as u16) {
             let step = u32::from(self.next_port);
             self.next_port = self.next_port.wrapping_add(1);
@@ -142,28 +143,26 @@ impl Stack {
         let Resolution::Known(mac) = self.neighbours.resolve(record.neighbour) else { return };
         let tcp = &self.config.tcp;
         let clock = (self.now.as_millis() as u32).wrapping_add(record.own.ts_offset);
-        let options = Options {
+        let options = SynOptions {
             mss: Some(record.own.path_mss),
             window_scale: tcp.tcp_window_scaling.then(|| tcp.window_scale()),
             sack_permitted: if tcp.tcp_sack { SackPermitted::Present } else { SackPermitted::Absent },
             timestamps: tcp.tcp_timestamps.then_some(Timestamps { value: clock, echo: 0 }),
-            ..Options::NONE
         };
-        let repr = TcpRepr {
-            source_port: record.tuple.local_port,
-            destination_port: record.tuple.remote_port,
-            seq: record.own.iss.0,
-            ack: 0,
+        let head = Head {
+            local_port: record.tuple.local_port,
+            remote_port: record.tuple.remote_port,
+            seq: record.own.iss,
+            ack: SequenceNumber::default(),
             flags: Control::SYN,
             window: syn_window(tcp),
-            urgent: 0,
-            options,
+            timestamps: None,
         };
         let route = Route { mac, local: record.tuple.local, remote: record.tuple.remote };
         if let Some(record) = self.syn_sent.get_mut(key) {
             record.sent_us = self.now.as_micros() as u32;
         }
-        self.send_bare(transmit, &route, &repr);
+        self.send_opening(transmit, &route, &head, &options);
     }
 
     /// A segment for a connection in SYN-SENT (RFC 9293 section 3.10.7.3).

@@ -10,7 +10,7 @@ use crate::wire::{arp, ethernet, ipv4, ipv6};
 mod segment;
 mod template;
 
-pub use segment::{Head, send_segment};
+pub use segment::{Head, send_segment, send_syn_segment};
 pub use template::{PlainHead, Template};
 
 /// Hops that our packets may take (`ip_default_ttl`).

@@ -8,13 +8,13 @@ use crate::tcp::seq::SequenceNumber;
 use crate::tcp::time_wait;
 use crate::wire::hash::TupleHasher;
 use crate::wire::parse::{OptionsLayout, classify_into, verify_network, verify_transport};
-use crate::wire::tcp::{Flags as Control, Options, TcpRepr, Timestamps};
+use crate::wire::tcp::{Flags as Control, Options, SynOptions, TcpRepr, Timestamps};
 use crate::wire::{Address, Kind, MacAddress, Packet, TcpFields, Tuple};
 
 use super::Stack;
 use super::burst::Outlook;
 use super::counters::DropReason;
-use super::egress::{Route, send_tcp};
+use super::egress::{Head, NoFrame, Route, send_syn_segment, send_tcp};
 use super::tables::Hashed;
 
 /// A frame after the first pass.
@@ -143,16 +143,7 @@ impl Stack {
             return None;
         }
         self.counters.segments_received += 1;
-        let plain = &outlook.segment;
-        let segment = Segment {
-            seq: SequenceNumber(plain.seq),
-            ack: SequenceNumber(plain.ack),
-            window: plain.window,
-            control: plain.flags,
-            timestamps: Some(plain.timestamps(frame)),
-            options: &[],
-            payload: plain.payload(frame)?,
-        };
+        let segment = Segment::of_plain(&outlook.segment, frame)?;
         let mac = match self.capabilities.medium {
             Medium::Ethernet => source_mac(frame),
             Medium::Ip => MacAddress::ZERO,
@@ -172,7 +163,7 @@ impl Stack {
     ) {
         match entry.map(|entry| (entry.kind(), entry)) {
             Some((EntryKind::Synchronized, entry)) => {
-                self.handle_synchronized(events, entry.index(), arrival);
+                self.handle_synchronized(events, entry.index(), &arrival.segment);
             }
             Some((EntryKind::SynReceived, entry)) => {
                 self.handle_syn_received(transmit, events, entry.key(), arrival);
@@ -246,7 +237,7 @@ impl Stack {
             return;
         }
         let timestamps = record.ts_recent.map(|echo| {
-            let offset = self.secrets.timestamp_offset(&arrival.tuple);
+            let offset = self.secrets.flow(&arrival.tuple).ts_offset;
             Timestamps { value: (self.now.as_millis() as u32).wrapping_add(offset), echo }
         });
         let repr = TcpRepr {
@@ -293,15 +284,28 @@ impl Stack {
 
     /// Sends a segment without payload back the way `arrival` came.
     pub(super) fn answer<T: Transmit>(&mut self, transmit: &mut T, arrival: &Arrival<'_>, repr: &TcpRepr) {
-        self.send_bare(transmit, &arrival.route(), repr);
+        let route = arrival.route();
+        let sent = send_tcp(transmit, &self.capabilities, &route, repr, 0, |_| crate::wire::Sum::ZERO);
+        self.count_sent(sent);
     }
 
-    /// Sends a segment without payload.
-    pub(super) fn send_bare<T: Transmit>(&mut self, transmit: &mut T, route: &Route, repr: &TcpRepr) {
-        let sent = send_tcp(transmit, &self.capabilities, route, repr, 0, |_| crate::wire::Sum::ZERO);
+    /// Sends a SYN or SYN+ACK.
+    #[inline]
+    pub(super) fn send_opening<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        route: &Route,
+        head: &Head,
+        options: &SynOptions,
+    ) {
+        let sent = send_syn_segment(transmit, &self.capabilities, route, head, options);
+        self.count_sent(sent);
+    }
+
+    fn count_sent(&mut self, sent: Result<(), NoFrame>) {
         match sent {
             Ok(()) => self.counters.frames_sent += 1,
-            Err(_) => self.counters.drop(DropReason::NoTransmitFrame),
+            Err(NoFrame) => self.counters.drop(DropReason::NoTransmitFrame),
         }
     }
 }
@@ -326,7 +330,7 @@ fn segment_of<'a>(frame: &'a [u8], packet: &Packet, fields: &TcpFields) -> Segme
         OptionsLayout::Timestamps(timestamps) => (Some(timestamps), &[][..]),
         OptionsLayout::Mixed => {
             let options = transport.get(crate::wire::tcp::HEADER_LEN..header_len).unwrap_or_default();
-            (Options::parse(options).timestamps, options)
+            (timestamps_of(options), options)
         }
     };
     Segment {
@@ -337,6 +341,15 @@ fn segment_of<'a>(frame: &'a [u8], packet: &Packet, fields: &TcpFields) -> Segme
         timestamps,
         options,
         payload: packet.payload(frame),
+    }
+}
+
+/// The timestamps of a segment with other options besides.
+#[inline]
+fn timestamps_of(options: &[u8]) -> Option<Timestamps> {
+    match SynOptions::of_usual(options) {
+        Some(syn) => syn.timestamps,
+        None => Options::parse(options).timestamps,
     }
 }
 

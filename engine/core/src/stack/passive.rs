@@ -13,7 +13,7 @@ use crate::wire::Tuple;
 use crate::wire::tcp::{Flags as Control, Options, TcpRepr, Timestamps};
 
 use super::counters::DropReason;
-use super::egress::{Route, path_mss};
+use super::egress::{Head, Route, path_mss};
 use super::ingress::Arrival;
 use super::{Accepting, Stack};
 
@@ -30,7 +30,8 @@ impl Stack {
             return;
         }
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
-        let isn = self.secrets.isn(&arrival.tuple, self.now);
+        let flow = self.secrets.flow(&arrival.tuple);
+        let isn = flow.isn(self.now);
         let iss = above.map_or(isn, |above| above.latest(isn));
         let Some(key) = self.half_open.next_key() else {
             self.counters.drop(DropReason::SynBacklogFull);
@@ -45,7 +46,7 @@ impl Stack {
         let inserted = self.half_open.insert(record);
         debug_assert_eq!(inserted.ok(), Some(key), "the slab said which key comes next");
         self.listeners[listener].half_open += 1;
-        self.send_syn_ack(transmit, key);
+        self.emit_syn_ack(transmit, key.index, &record, &arrival.tuple, flow.ts_offset);
     }
 
     /// Whether one more half-open connection may begin; counted if not.
@@ -65,33 +66,41 @@ impl Stack {
 
     /// Sends the SYN+ACK of a half-open connection and sets its timer (RFC 6298 section 5).
     pub(super) fn send_syn_ack<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
-        let tcp = &self.config.tcp;
-        let Some(record) = self.half_open.get(key) else { return };
-        let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << record.retries.min(16));
-        let (peer, tuple) = (record.peer(), self.tables.tuple(record.place));
-        let own_mss = path_mss(self.capabilities.mtu, tuple.remote);
-        let clock = self.timestamp_clock(&peer, &tuple);
-        let repr = TcpRepr {
-            source_port: tuple.local_port,
-            destination_port: tuple.remote_port,
-            seq: record.iss.0,
-            ack: record.rcv_nxt().0,
-            flags: Control::SYN | Control::ACK,
-            window: syn_window(tcp),
-            urgent: 0,
-            options: peer.reply_options(own_mss, clock, tcp),
-        };
-        let route = Route { mac: record.mac, local: tuple.local, remote: tuple.remote };
+        let Some(record) = self.half_open.get(key).copied() else { return };
+        let tuple = self.tables.tuple(record.place);
+        let ts_offset = self.secrets.flow(&tuple).ts_offset;
         // Sent again because the SYN was, it may be armed for an earlier time.
         self.half_open_wheel.disarm(key.index);
-        self.half_open_wheel.arm(key.index, self.now + timeout);
-        self.send_bare(transmit, &route, &repr);
+        self.emit_syn_ack(transmit, key.index, &record, &tuple, ts_offset);
     }
 
-    /// The value of our timestamps for a half-open connection; any if the peer does none.
-    fn timestamp_clock(&self, peer: &PeerSyn, tuple: &Tuple) -> u32 {
-        let offset = peer.timestamp.map_or(0, |_| self.secrets.timestamp_offset(tuple));
-        (self.now.as_millis() as u32).wrapping_add(offset)
+    /// The same for a record that is not armed and whose tuple's secrets are known.
+    #[inline]
+    fn emit_syn_ack<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        index: u32,
+        record: &SynReceived,
+        tuple: &Tuple,
+        ts_offset: u32,
+    ) {
+        let tcp = &self.config.tcp;
+        let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << record.retries.min(16));
+        let own_mss = path_mss(self.capabilities.mtu, tuple.remote);
+        let clock = self.clock.ms.wrapping_add(ts_offset);
+        let head = Head {
+            local_port: tuple.local_port,
+            remote_port: tuple.remote_port,
+            seq: record.iss,
+            ack: record.rcv_nxt(),
+            flags: Control::SYN | Control::ACK,
+            window: syn_window(tcp),
+            timestamps: None,
+        };
+        let options = record.peer().reply_options(own_mss, clock, tcp);
+        let route = Route { mac: record.mac, local: tuple.local, remote: tuple.remote };
+        self.half_open_wheel.arm(index, self.now + timeout);
+        self.send_opening(transmit, &route, &head, &options);
     }
 
     /// A segment for a half-open connection (RFC 9293 section 3.10.7.4, SYN-RECEIVED).
@@ -139,7 +148,7 @@ impl Stack {
             return self.challenge_half_open(transmit, &record, arrival);
         }
         if let Some(index) = self.complete_handshake(transmit, events, key, &record, arrival) {
-            self.handle_synchronized(events, index, arrival);
+            self.handle_synchronized(events, index, &arrival.segment);
         }
     }
 
@@ -176,7 +185,7 @@ impl Stack {
         }
         self.counters.challenge_acks += 1;
         let (peer, tuple) = (record.peer(), arrival.tuple);
-        let value = self.timestamp_clock(&peer, &tuple);
+        let value = self.clock.ms.wrapping_add(self.secrets.flow(&tuple).ts_offset);
         let timestamps = peer.timestamp.map(|echo| Timestamps { value, echo });
         let repr = TcpRepr {
             source_port: tuple.local_port,
@@ -223,7 +232,7 @@ impl Stack {
         let own = OwnSyn {
             iss: record.iss,
             path_mss: path_mss(self.capabilities.mtu, arrival.tuple.remote),
-            ts_offset: self.secrets.timestamp_offset(&arrival.tuple),
+            ts_offset: self.secrets.flow(&arrival.tuple).ts_offset,
         };
         let agreed = Agreement {
             rtt_us: record.rtt_us(self.now),

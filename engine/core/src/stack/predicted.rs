@@ -6,6 +6,7 @@ use crate::base::slab::Key;
 use crate::port::{Burst, ReceivedChecksum, Transmit};
 use crate::shard::Events;
 use crate::tcp::predict;
+use crate::tcp::segment::Segment;
 use crate::tcp::state::Flag;
 use crate::wire::parse::PlainSegment;
 
@@ -59,7 +60,8 @@ impl Stack {
         is_met
     }
 
-    /// Takes in a plain segment, if it is the one that header prediction expects; otherwise nothing is touched.
+    /// Takes in a plain segment of an open connection, the one that header prediction expects or any other. If the
+    /// connection is not open any more, nothing is touched.
     #[inline(always)]
     fn handle_expected<T: Transmit, E: Events<Self>>(
         &mut self,
@@ -72,13 +74,16 @@ impl Stack {
     ) -> bool {
         let Some(text) = segment.payload(frame) else { return false };
         let Some(connection) = self.connections.get_mut(id) else { return false };
-        if !connection.is_quiet() {
-            return false;
-        }
         let config = &self.config.tcp;
         let (warm, clock) = (&mut self.warm, &self.clock);
-        let Some(acked) = predict::take_predicted(connection, warm, id.index, config, clock, segment) else {
-            return false;
+        let taken = if connection.is_quiet() {
+            predict::take_predicted(connection, warm, id.index, config, clock, segment)
+        } else {
+            None
+        };
+        let Some(acked) = taken else {
+            self.handle_plain(events, id.index, frame, segment);
+            return true;
         };
         self.counters.segments_received += 1;
         if text.is_empty() {
@@ -118,6 +123,20 @@ impl Stack {
             // There is room in the window for what waits.
             self.pend(id.index);
         }
+    }
+
+    /// A plain segment of an open connection, as it was found in the table: its addresses need no questions.
+    #[inline(never)]
+    fn handle_plain<E: Events<Self>>(
+        &mut self,
+        events: &mut E,
+        index: u32,
+        frame: &[u8],
+        plain: &PlainSegment,
+    ) {
+        let Some(segment) = Segment::of_plain(plain, frame) else { return };
+        self.counters.segments_received += 1;
+        self.handle_synchronized(events, index, &segment);
     }
 
     /// A connection that is marked as pending has something to do after the burst.

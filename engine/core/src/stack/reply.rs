@@ -7,7 +7,8 @@ use crate::tcp::{output, predict, window};
 use crate::wire::tcp::Flags as Control;
 
 use super::Stack;
-use super::egress::{PlainHead, Template};
+use super::egress::Template;
+use super::transmit::plain_head;
 
 /// How a quiet connection was served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +46,9 @@ impl Stack {
             return self.reply_elsewhere(transmit, index);
         }
         let config = &self.config.tcp;
-        let plain = PlainHead {
-            remote: connection.remote_v4,
-            ports: connection.ports.octets(),
-            seq: connection.snd_nxt.0,
-            ack: connection.rcv_nxt.0,
-            window: window::advertise(connection, config, config.receive_buffer),
-            ts_value: self.clock.ms.wrapping_add(connection.ts_offset),
-            ts_echo: connection.ts_recent,
-            flags: Control::ACK | Control::PSH,
-        };
+        let window = window::advertise(connection, config, config.receive_buffer);
+        let flags = Control::ACK | Control::PSH;
+        let plain = plain_head(connection, &self.clock, connection.snd_nxt, flags, window);
         if self.template.send(transmit, &self.capabilities, &plain, text).is_err() {
             return Replied::NoFrame;
         }
@@ -104,16 +98,8 @@ impl Stack {
         }
         let config = &self.config.tcp;
         let connection = self.connections.at_mut(index);
-        let plain = PlainHead {
-            remote: connection.remote_v4,
-            ports: connection.ports.octets(),
-            seq: connection.snd_nxt.0,
-            ack: connection.rcv_nxt.0,
-            window: window::advertise(connection, config, config.receive_buffer),
-            ts_value: self.clock.ms.wrapping_add(connection.ts_offset),
-            ts_echo: connection.ts_recent,
-            flags: Control::ACK,
-        };
+        let window = window::advertise(connection, config, config.receive_buffer);
+        let plain = plain_head(connection, &self.clock, connection.snd_nxt, Control::ACK, window);
         if self.template.send(transmit, &self.capabilities, &plain, &[]).is_err() {
             // The window counts as told already: what was due is due again.
             connection.flags.set(Flag::AckNow);
@@ -136,7 +122,7 @@ impl Stack {
     }
 
     /// Makes sure that the template is the one for this connection, if there can be one.
-    fn has_template(&mut self, index: u32) -> bool {
+    pub(super) fn has_template(&mut self, index: u32) -> bool {
         let route = self.connections.at(index).route;
         if !self.template.is_for(route, self.neighbours.changes()) {
             let Some(template) = self.make_template(index) else { return false };

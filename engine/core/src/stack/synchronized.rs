@@ -10,7 +10,6 @@ use crate::tcp::window;
 
 use super::Stack;
 use super::counters::DropReason;
-use super::ingress::Arrival;
 use super::transmit::receive_window;
 
 /// Octets have come that nobody will read: the peer must know (RFC 1122 section 4.2.2.13).
@@ -26,7 +25,7 @@ impl Stack {
         &mut self,
         events: &mut E,
         index: u32,
-        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
     ) {
         let connection = self.connections.at_mut(index);
         if connection.flags.has(Flag::Doomed) {
@@ -39,10 +38,10 @@ impl Stack {
             &mut self.recoveries,
             &self.config.tcp,
             self.now,
-            &arrival.segment,
+            segment,
         );
         match verdict {
-            Verdict::Accept(accepted) => self.take_in(events, index, &accepted, &arrival.segment),
+            Verdict::Accept(accepted) => self.take_in(events, index, &accepted, segment),
             Verdict::Drop(refused) => self.counters.drop(reason_of(refused)),
             Verdict::Acknowledge(refused) => {
                 self.counters.drop(reason_of(refused));

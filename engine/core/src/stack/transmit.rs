@@ -2,6 +2,7 @@
 
 use crate::buffer::ReceivePool;
 use crate::port::Transmit;
+use crate::tcp::clock::Clock;
 use crate::tcp::config::TcpConfig;
 use crate::tcp::connection::Connection;
 use crate::tcp::input::Fin;
@@ -13,7 +14,7 @@ use crate::wire::tcp::{Flags as Control, SackBlock, SackBlocks, Timestamps};
 use crate::wire::{Address, Parity, Sum};
 
 use super::Stack;
-use super::egress::{Head, NoFrame, Route, send_segment, send_tcp};
+use super::egress::{Head, NoFrame, PlainHead, Route, send_segment, send_tcp};
 use super::neighbour::Resolution;
 
 /// Whether segments with data or FIN have left.
@@ -55,6 +56,54 @@ impl Stack {
         if matches!(piece.fin, Fin::Present) {
             flags |= Control::FIN;
         }
+        let is_again = matches!(piece.novelty, Novelty::Again);
+        if is_again || !self.send_plain(transmit, index, piece.seq, flags, piece.len)? {
+            self.gather_piece(transmit, index, piece, flags)?;
+        }
+        window::handle_ack_sent(self.connections.at_mut(index));
+        self.counters.frames_sent += 1;
+        self.counters.bytes_copied_out += u64::from(piece.len);
+        self.counters.retransmits += u64::from(is_again);
+        Ok(())
+    }
+
+    /// Sends a segment by the template, if that can be: its octets lie in one piece, and timestamps are its options. The
+    /// answer is whether it was.
+    #[inline]
+    fn send_plain<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        index: u32,
+        seq: SequenceNumber,
+        flags: Control,
+        len: u32,
+    ) -> Result<bool, NoFrame> {
+        if !self.connections.at(index).flags.has(Flag::Timestamps) || !self.has_template(index) {
+            return Ok(false);
+        }
+        let connection = self.connections.at_mut(index);
+        let text = match len {
+            0 => &[],
+            _ => match connection.send.piece(&self.chunks, seq.since(connection.snd_una), len) {
+                Some(text) => text,
+                None => return Ok(false),
+            },
+        };
+        let free = receive_window(&self.receive, connection, &self.config.tcp);
+        let window = window::advertise(connection, &self.config.tcp, free);
+        let plain = plain_head(connection, &self.clock, seq, flags, window);
+        self.template.send(transmit, &self.capabilities, &plain, text)?;
+        Ok(true)
+    }
+
+    /// The same for any piece: its octets are gathered from all chunks.
+    fn gather_piece<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        index: u32,
+        piece: &Piece,
+        flags: Control,
+    ) -> Result<(), NoFrame> {
         let (route, head) = self.head(index, piece.seq, flags).ok_or(NoFrame)?;
         let connection = self.connections.at_mut(index);
         let offset = piece.seq.since(connection.snd_una);
@@ -76,12 +125,7 @@ impl Stack {
                 None => send.gather(chunks, offset, payload, copy),
             };
             sum
-        })?;
-        window::handle_ack_sent(connection);
-        self.counters.frames_sent += 1;
-        self.counters.bytes_copied_out += u64::from(piece.len);
-        self.counters.retransmits += u64::from(is_again);
-        Ok(())
+        })
     }
 
     /// The way and the head of a segment of this connection, with the window and timestamps of now.
@@ -128,8 +172,39 @@ impl Stack {
         }
         // A probe lies just before the window, so that the peer has to answer (RFC 9293 section 3.8.6.1).
         let seq = if is_probe { connection.snd_una - 1 } else { connection.snd_nxt };
-        let Some((route, head)) = self.head(index, seq, Control::ACK) else { return Ok(()) };
+        let sent = match connection.receive {
+            None => self.send_plain(transmit, index, seq, Control::ACK, 0),
+            Some(_) => Ok(false),
+        };
+        let sent = match sent {
+            Ok(false) => self.send_sack(transmit, index, seq),
+            Ok(true) | Err(NoFrame) => sent,
+        };
         let connection = self.connections.at_mut(index);
+        match sent {
+            Ok(true) => {
+                window::handle_ack_sent(connection);
+                self.counters.frames_sent += 1;
+            }
+            Ok(false) => {}
+            Err(NoFrame) => {
+                // The window counts as told already: what was due is due again.
+                connection.flags.set(if is_probe { Flag::Probe } else { Flag::AckNow });
+                return Err(NoFrame);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends an ACK with whatever has come out of order, unless the next hop is not known. The answer is whether it did.
+    fn send_sack<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        index: u32,
+        seq: SequenceNumber,
+    ) -> Result<bool, NoFrame> {
+        let Some((route, head)) = self.head(index, seq, Control::ACK) else { return Ok(false) };
+        let connection = self.connections.at(index);
         let mut sack = SackBlocks::NONE;
         if connection.flags.has(Flag::Sack) && connection.receive.is_some() {
             for span in self.receive.ranges(connection.receive.as_ref()) {
@@ -139,20 +214,34 @@ impl Stack {
                 }
             }
         }
-        let sent = if sack.as_slice().is_empty() {
-            send_segment(transmit, &self.capabilities, &route, &head, 0, |_| Sum::ZERO)
+        if sack.as_slice().is_empty() {
+            send_segment(transmit, &self.capabilities, &route, &head, 0, |_| Sum::ZERO)?;
         } else {
             let repr = head.with_sack(sack);
-            send_tcp(transmit, &self.capabilities, &route, &repr, 0, |_| Sum::ZERO)
-        };
-        if let Err(error) = sent {
-            // The window counts as told already: what was due is due again.
-            connection.flags.set(if is_probe { Flag::Probe } else { Flag::AckNow });
-            return Err(error);
+            send_tcp(transmit, &self.capabilities, &route, &repr, 0, |_| Sum::ZERO)?;
         }
-        window::handle_ack_sent(connection);
-        self.counters.frames_sent += 1;
-        Ok(())
+        Ok(true)
+    }
+}
+
+/// The head of a plain segment of a connection with timestamps.
+#[inline(always)]
+pub(super) fn plain_head(
+    connection: &Connection,
+    clock: &Clock,
+    seq: SequenceNumber,
+    flags: Control,
+    window: u16,
+) -> PlainHead {
+    PlainHead {
+        remote: connection.remote_v4,
+        ports: connection.ports.octets(),
+        seq: seq.0,
+        ack: connection.rcv_nxt.0,
+        window,
+        ts_value: clock.ms.wrapping_add(connection.ts_offset),
+        ts_echo: connection.ts_recent,
+        flags,
     }
 }
 

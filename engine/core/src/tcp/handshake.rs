@@ -3,7 +3,7 @@
 use crate::base::slab::Key;
 use crate::base::time::Instant;
 use crate::table::FamilyPlace;
-use crate::wire::tcp::{Options, SackPermitted, Timestamps};
+use crate::wire::tcp::{SackPermitted, SynOptions, Timestamps};
 use crate::wire::{Address, MacAddress, Tuple};
 
 use super::config::TcpConfig;
@@ -37,7 +37,7 @@ pub struct PeerSyn {
 impl PeerSyn {
     /// Reads a SYN or SYN+ACK from `remote`.
     pub fn read(segment: &Segment<'_>, remote: Address, config: &TcpConfig) -> Self {
-        let options = Options::parse(segment.options);
+        let options = SynOptions::parse(segment.options);
         let default = if remote.is_v4() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 };
         Self {
             irs: segment.seq,
@@ -50,14 +50,13 @@ impl PeerSyn {
     }
 
     /// The options of our SYN+ACK: only what the peer offered (RFC 7323 sections 2.2 and 3.2, RFC 2018 section 2).
-    pub fn reply_options(&self, own_mss: u16, clock: u32, config: &TcpConfig) -> Options {
+    pub fn reply_options(&self, own_mss: u16, clock: u32, config: &TcpConfig) -> SynOptions {
         let value = clock;
-        Options {
+        SynOptions {
             mss: Some(own_mss),
             window_scale: self.window_scale.map(|_| config.window_scale()),
             sack_permitted: self.sack_permitted,
             timestamps: self.timestamp.map(|echo| Timestamps { value, echo }),
-            ..Options::NONE
         }
     }
 

@@ -1,5 +1,6 @@
 //! A received segment, its header read and its checksum verified.
 
+use crate::wire::parse::PlainSegment;
 use crate::wire::tcp::{Flags as Control, Timestamps};
 
 use super::seq::SequenceNumber;
@@ -23,7 +24,21 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
 }
 
-impl Segment<'_> {
+impl<'a> Segment<'a> {
+    /// A plain segment, out of the frame that it was read from; `None` for a shorter frame.
+    #[inline]
+    pub fn of_plain(plain: &PlainSegment, frame: &'a [u8]) -> Option<Self> {
+        Some(Self {
+            seq: SequenceNumber(plain.seq),
+            ack: SequenceNumber(plain.ack),
+            window: plain.window,
+            control: plain.flags,
+            timestamps: Some(plain.timestamps(frame)),
+            options: &[],
+            payload: plain.payload(frame)?,
+        })
+    }
+
     /// Sequence numbers that the segment takes, SYN and FIN included (SEG.LEN).
     #[inline]
     pub fn len(&self) -> u32 {

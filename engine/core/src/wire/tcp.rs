@@ -10,8 +10,8 @@ mod options;
 
 pub use flags::Flags;
 pub use options::{
-    OPTIONS_LEN_MAX, Options, OptionsForm, SACK_BLOCKS_MAX, SackBlock, SackBlocks, SackPermitted, Timestamps,
-    WINDOW_SCALE_MAX,
+    OPTIONS_LEN_MAX, Options, OptionsForm, SACK_BLOCKS_MAX, SYN_WORDS, SackBlock, SackBlocks, SackPermitted,
+    SynOptions, Timestamps, WINDOW_SCALE_MAX,
 };
 
 /// Bytes of a header without options.

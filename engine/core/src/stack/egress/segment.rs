@@ -3,7 +3,7 @@
 use crate::port::{Capabilities, ChecksumOffload, Medium, Reservation, Transmit, TransmitChecksum};
 use crate::tcp::seq::SequenceNumber;
 use crate::wire::checksum::Words;
-use crate::wire::tcp::{self, Flags, Options, SackBlocks, TcpRepr, Timestamps};
+use crate::wire::tcp::{self, Flags, Options, SackBlocks, SynOptions, TcpRepr, Timestamps};
 use crate::wire::{EtherType, IpProtocol, MacAddress, Sum};
 use crate::wire::{ethernet, ipv4};
 
@@ -31,6 +31,10 @@ pub struct Head {
 impl Head {
     /// The same with SACK blocks, for [`send_tcp`].
     pub fn with_sack(&self, sack: SackBlocks) -> TcpRepr {
+        self.with_options(Options { timestamps: self.timestamps, sack, ..Options::NONE })
+    }
+
+    fn with_options(&self, options: Options) -> TcpRepr {
         TcpRepr {
             source_port: self.local_port,
             destination_port: self.remote_port,
@@ -39,7 +43,7 @@ impl Head {
             flags: self.flags,
             window: self.window,
             urgent: 0,
-            options: Options { timestamps: self.timestamps, sack, ..Options::NONE },
+            options,
         }
     }
 }
@@ -53,6 +57,15 @@ pub(super) struct RouteV4<'a> {
     pub local: [u8; 4],
     /// The peer's.
     pub remote: [u8; 4],
+}
+
+impl<'a> RouteV4<'a> {
+    /// `None` for IPv6, and where there is no Ethernet.
+    #[inline(always)]
+    fn of(capabilities: &Capabilities, route: &'a Route) -> Option<Self> {
+        let Medium::Ethernet = capabilities.medium else { return None };
+        Some(Self { mac: &route.mac, local: route.local.as_v4()?, remote: route.remote.as_v4()? })
+    }
 }
 
 /// Ethernet, IPv4 and TCP header.
@@ -81,40 +94,66 @@ pub fn send_segment<T: Transmit>(
     payload_len: usize,
     fill: impl FnOnce(&mut [u8]) -> Sum,
 ) -> Result<(), NoFrame> {
-    let (Medium::Ethernet, Some(local), Some(remote)) =
-        (capabilities.medium, route.local.as_v4(), route.remote.as_v4())
-    else {
+    let Some(route) = RouteV4::of(capabilities, route) else {
         let repr = head.with_sack(SackBlocks::NONE);
         return send_tcp(transmit, capabilities, route, &repr, payload_len, fill);
     };
-    let route = RouteV4 { mac: &route.mac, local, remote };
-    send_v4(transmit, capabilities, &route, head, payload_len, fill)
+    match head.timestamps {
+        Some(Timestamps { value, echo }) => {
+            let options = [TIMESTAMPS_HEAD, value, echo];
+            send_v4(transmit, capabilities, &route, head, options, payload_len, fill)
+        }
+        None => send_v4(transmit, capabilities, &route, head, [], payload_len, fill),
+    }
 }
 
-/// Sends a segment over IPv4 and Ethernet.
+/// Sends a SYN or SYN+ACK; of `head`'s own options none. The usual one, with all that a SYN can have, over IPv4 and
+/// Ethernet, is written at fixed offsets.
+///
+/// # Errors
+/// [`NoFrame`].
+pub fn send_syn_segment<T: Transmit>(
+    transmit: &mut T,
+    capabilities: &Capabilities,
+    route: &Route,
+    head: &Head,
+    options: &SynOptions,
+) -> Result<(), NoFrame> {
+    let fill = |_: &mut [u8]| Sum::ZERO;
+    match (RouteV4::of(capabilities, route), options.words()) {
+        (Some(route), Some(words)) => send_v4(transmit, capabilities, &route, head, words, 0, fill),
+        (_, _) => {
+            let repr = head.with_options(Options::from(*options));
+            send_tcp(transmit, capabilities, route, &repr, 0, fill)
+        }
+    }
+}
+
+/// Sends a segment over IPv4 and Ethernet, with `options` in words.
 ///
 /// # Errors
 /// [`NoFrame`]; `fill` was not called.
 #[inline]
-fn send_v4<T: Transmit>(
+fn send_v4<T: Transmit, const OPTIONS: usize>(
     transmit: &mut T,
     capabilities: &Capabilities,
     route: &RouteV4<'_>,
     head: &Head,
+    options: [u32; OPTIONS],
     payload_len: usize,
     fill: impl FnOnce(&mut [u8]) -> Sum,
 ) -> Result<(), NoFrame> {
-    let options_len = if head.timestamps.is_some() { TIMESTAMPS_LEN } else { 0 };
+    let options_len = OPTIONS * 4;
     let len = HEAD_LEN + options_len + payload_len;
     let mut frame = transmit.reserve().ok_or(NoFrame)?;
     let (fixed, rest) =
         frame.get_mut(..len).and_then(|frame| frame.split_first_chunk_mut::<HEAD_LEN>()).ok_or(NoFrame)?;
-    let (options, payload) = rest.split_at_mut(options_len);
+    let (option_bytes, payload) = rest.split_at_mut(options_len);
     let segment_len = (len - TCP) as u16;
     let addresses = write_network(fixed, capabilities, route, segment_len);
     let mut sum = write_fixed(fixed, head, options_len);
-    if let (Some(Timestamps { value, echo }), Some(options)) = (head.timestamps, options.first_chunk_mut()) {
-        sum = sum.add(write_timestamps(options, value, echo));
+    for (bytes, word) in option_bytes.as_chunks_mut().0.iter_mut().zip(options) {
+        sum = sum.add(put::<4>(bytes, 0, word));
     }
     let pseudo = addresses.add(Words::of_u16(IpProtocol::TCP.0.into())).add(Words::of_u16(segment_len));
     let (field, checksum) = match capabilities.transmit_checksum {
@@ -174,10 +213,4 @@ fn write_fixed(fixed: &mut [u8; HEAD_LEN], head: &Head, options_len: usize) -> W
     let seq = put(fixed, TCP + 4, head.seq.0);
     let ack = put(fixed, TCP + 8, head.ack.0);
     ports.add(seq).add(ack).add(put(fixed, TCP + 12, control))
-}
-
-#[inline(always)]
-fn write_timestamps(options: &mut [u8; TIMESTAMPS_LEN], value: u32, echo: u32) -> Words {
-    let head = put(options, 0, TIMESTAMPS_HEAD);
-    head.add(put(options, 4, value)).add(put(options, 8, echo))
 }

@@ -1,5 +1,9 @@
 //! TCP options: RFC 9293 section 3.2, RFC 2018, RFC 7323.
 
+mod syn;
+
+pub use syn::{SYN_WORDS, SynOptions};
+
 /// Bytes of options that a header has room for.
 pub const OPTIONS_LEN_MAX: usize = 40;
 /// SACK blocks that fit beside no other option; three fit beside timestamps.
