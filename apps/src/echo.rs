@@ -47,6 +47,7 @@ impl<C: Mirror> Application for Echo<C> {
 
     fn on_open<H: Host>(&mut self, _: &mut Context<'_, H, C>, _: Origin) {}
 
+    #[inline(always)]
     fn on_message<H: Host>(&mut self, cx: &mut Context<'_, H, C>, (): &mut (), message: C::Message<'_>) {
         self.messages += 1;
         if cx.send(&C::item(message)).is_err() {

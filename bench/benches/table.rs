@@ -81,8 +81,12 @@ impl Table for TableWriter<3> {
     }
 
     fn announce(&self, batch: &[Sought]) {
-        batch.iter().for_each(|sought| self.prefetch(sought.hash as u32));
-        batch.iter().for_each(|sought| self.prefetch_slot(sought.hash as u32));
+        for sought in batch {
+            self.prefetch(sought.hash as u32);
+        }
+        for sought in batch {
+            self.prefetch_slot(sought.hash as u32);
+        }
     }
 }
 

@@ -70,6 +70,7 @@ use crate::wire::Address;
 use crate::wire::hash::TupleHasher;
 
 use self::answers::RateLimit;
+use self::burst::Flow;
 use self::config::ADDRESSES_MAX;
 use self::egress::Template;
 use self::listener::Listener;
@@ -142,6 +143,8 @@ pub struct Stack {
     neighbours: Neighbours,
     /// The headers that the in-order path wrote last.
     template: Template,
+    /// The last plain segment that came alone was of this flow.
+    last_flow: Flow,
     wheel: TimerWheel,
     half_open_wheel: TimerWheel,
     syn_sent_wheel: TimerWheel,
@@ -186,6 +189,7 @@ impl Stack {
             + config.time_wait_max as usize;
         Ok(Self {
             template: Template::NONE,
+            last_flow: Flow::NONE,
             hasher: TupleHasher::new(secrets.table),
             tables: Tables::new(entries, &config.addresses)?,
             connections: Slab::new(config.connections_max)?,

@@ -1,5 +1,7 @@
 //! Send chunks: fixed pieces of memory in size classes, chained into the queues of connections.
 
+use crate::base::prefetch::prefetch;
+
 use super::class::{self, CLASSES, ClassCounters, ConfigError, FreeList, Handle, SizeClass};
 use super::send_queue::Cursor;
 use alloc::vec::Vec;
@@ -169,6 +171,17 @@ impl ChunkPool {
         }
         self.classes[first].refusals += 1;
         None
+    }
+
+    #[inline(always)]
+    pub(super) fn prefetch(&self, chunk: Handle) {
+        let class = &self.classes[chunk.class()];
+        if let (Some(first), Some(header)) =
+            (class.bytes.get(chunk.index() * self.capacity(chunk)), class.headers.get(chunk.index()))
+        {
+            prefetch(first);
+            prefetch(header);
+        }
     }
 
     pub(super) fn next(&self, chunk: Handle) -> Option<Handle> {

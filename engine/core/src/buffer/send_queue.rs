@@ -234,6 +234,14 @@ impl SendQueue {
         Some(pool.piece(chunk, from as usize, len as usize))
     }
 
+    /// Asks for the first chunk's first line.
+    #[inline(always)]
+    pub fn prefetch(&self, pool: &ChunkPool) {
+        if let Some(chunk) = self.head {
+            pool.prefetch(chunk);
+        }
+    }
+
     /// Gives everything back to the pool, committed or not.
     #[inline]
     pub fn clear(&mut self, pool: &mut ChunkPool) {

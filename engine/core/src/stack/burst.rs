@@ -24,6 +24,10 @@ pub struct Outlooks {
 /// Connections whose indices agree modulo this share a class: one takes another's last segment for one of its own.
 const LAST_CLASSES: usize = 256;
 
+/// Up to so many connections all that a look-up reads lies in the second-level cache: to ask for it in more steps would
+/// only cost.
+const NEAR_MAX: usize = 4096;
+
 /// What is known of one frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outlook {
@@ -33,6 +37,18 @@ pub(super) struct Outlook {
     /// The connection that the tuple had when the burst was looked through.
     pub(super) id: Key,
     pub(super) segment: PlainSegment,
+}
+
+/// An open connection and its tuple. The key is found void once the connection is gone, and the tuple then has another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flow {
+    tuple: [u32; 3],
+    id: Key,
+}
+
+impl Flow {
+    /// No flow: no address of ours is all zeros.
+    pub(super) const NONE: Self = Self { tuple: [0; 3], id: Key { index: 0, generation: 0 } };
 }
 
 /// Which way a frame goes.
@@ -63,11 +79,6 @@ impl Outlooks {
     /// Of no frames.
     pub const EMPTY: Self =
         Self { of: [Outlook::GENERAL; BURST_MAX], last: [0; LAST_CLASSES], all_plain: false };
-
-    /// Notes what is known of the only frame of a burst.
-    pub(super) fn set_alone(&mut self, outlook: Outlook) {
-        self.of[0] = outlook;
-    }
 
     /// What is known of the frame at `place`.
     #[inline(always)]
@@ -110,6 +121,19 @@ impl Outlooks {
                 self.all_plain = false;
             }
         }
+        let is_far = stack.tables.len() > NEAR_MAX;
+        if is_far {
+            self.of[..count].iter().for_each(|outlook| stack.tables.prefetch_slot_v4(outlook.hash));
+        }
+        self.find_all(stack, events, count);
+        if is_far {
+            self.of[..count].iter().for_each(|outlook| stack.prefetch_behind(outlook));
+        }
+    }
+
+    /// Looks up the connections of the plain segments, and asks for their blocks.
+    #[inline(always)]
+    fn find_all<E: Events<Stack>>(&mut self, stack: &Stack, events: &E, count: usize) {
         let (mut tuple, mut kind, mut id) = ([0; 3], OutlookKind::General, Outlook::GENERAL.id);
         for (place, outlook) in self.of[..count].iter_mut().enumerate() {
             if outlook.kind != OutlookKind::Plain {
@@ -128,6 +152,19 @@ impl Outlooks {
     }
 }
 
+impl Stack {
+    /// Asks for what lies behind a connection's block, which is read now.
+    #[inline(always)]
+    fn prefetch_behind(&self, outlook: &Outlook) {
+        if let Outlook { kind: OutlookKind::Expected, id, .. } = outlook
+            && let Some(connection) = self.connections.get(*id)
+        {
+            connection.send.prefetch(&self.chunks);
+            self.wheel.prefetch(id.index);
+        }
+    }
+}
+
 impl Outlook {
     /// Of a frame that is no plain segment, or of none.
     pub(super) const GENERAL: Self = Self {
@@ -138,19 +175,28 @@ impl Outlook {
         segment: PlainSegment::EMPTY,
     };
 
-    /// The same of a plain segment that came alone, with its hash and its connection.
+    /// The same of a plain segment that came alone, with its connection. Often it is of the same flow as the last one that
+    /// did: that look-up is kept.
     #[inline(always)]
-    pub(super) fn of(stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> Self {
+    pub(super) fn of(stack: &mut Stack, frame: &[u8], checksum: ReceivedChecksum) -> Self {
         let mut outlook = Self::GENERAL;
-        if outlook.read(stack, frame, checksum) {
-            outlook.hash = stack.hasher.v4(outlook.tuple) as u32;
-            if outlook.kind == OutlookKind::Plain {
-                outlook.find(stack);
+        if outlook.read(stack, frame, checksum) && outlook.kind == OutlookKind::Plain {
+            if outlook.tuple == stack.last_flow.tuple {
+                (outlook.kind, outlook.id) = (OutlookKind::Expected, stack.last_flow.id);
+            } else {
+                outlook.look_up(stack);
             }
-        } else if outlook.read_syn(stack, frame, checksum) {
-            outlook.hash = stack.hasher.v4(outlook.tuple) as u32;
         }
         outlook
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, stack: &mut Stack) {
+        self.hash = stack.hasher.v4(self.tuple) as u32;
+        self.find(stack);
+        if self.kind == OutlookKind::Expected {
+            stack.last_flow = Flow { tuple: self.tuple, id: self.id };
+        }
     }
 
     /// Reads and verifies a plain segment; says whether it is one.
@@ -168,8 +214,8 @@ impl Outlook {
     }
 
     /// Reads and verifies a usual SYN or SYN+ACK; says whether it is one.
-    #[inline]
-    pub(super) fn read_syn(&mut self, stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> bool {
+    #[inline(never)]
+    fn read_syn(&mut self, stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> bool {
         let Some((headers, packet)) = SynHeaders::of(frame, stack.capabilities.medium) else { return false };
         self.tuple = headers.tuple();
         self.segment = headers.segment(frame, packet);

@@ -76,8 +76,8 @@ impl<P: Port, L: Peers> Engine<P, L> {
         self.stack.report()
     }
 
-    /// Takes a burst from the port: headers of all its frames, then their connections, then each in turn.
-    #[inline(never)]
+    /// Takes a burst from the port and handles its frames, each in turn.
+    #[inline(always)]
     fn receive<E: Events<Stack>>(&mut self, events: &mut E) -> u32 {
         let Self { port, stack, peers, others, inbound, outlooks } = self;
         let (burst, transmit) = port.receive(BURST_MAX);
@@ -87,28 +87,9 @@ impl<P: Port, L: Peers> Engine<P, L> {
         }
         stack.counters.bursts += 1;
         stack.counters.frames_received += count as u64;
-        let mut place = 0;
-        if count == 1 {
-            let (frame, checksum) = (burst.frame(0), burst.checksum(0));
-            let Some(outlook) = stack.take_alone(transmit, events, frame, checksum) else { return 1 };
-            outlooks.set_alone(outlook);
-            if outlook.kind == OutlookKind::General {
-                stack.first_pass(frame, &mut inbound[0]);
-            }
-        } else {
-            outlooks.look_through(stack, events, &burst, count, inbound);
-            place = stack.take_in_order(transmit, events, &burst, outlooks, 0..count);
-        }
-        let mut strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
-        while place < count {
-            let outlook = outlooks.at(place);
-            let known = match outlook.kind {
-                OutlookKind::Plain | OutlookKind::Expected | OutlookKind::Syn => Known::Plain(outlook),
-                OutlookKind::General => Known::General(&inbound[place], burst.checksum(place)),
-                OutlookKind::Damaged => Known::Damaged,
-            };
-            handle(stack, &mut strays, transmit, events, burst.frame(place), &known);
-            place = stack.take_in_order(transmit, events, &burst, outlooks, place + 1..count);
+        if count > 1 || !stack.take_alone(transmit, events, burst.frame(0), burst.checksum(0)) {
+            let strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
+            handle_burst(stack, strays, transmit, events, &burst, count, (outlooks, inbound));
         }
         count as u32
     }
@@ -142,6 +123,35 @@ impl<P: Port, L: Peers> Engine<P, L> {
             // Not published again: everybody was told.
             let _ = self.stack.learn(self.port.transmit(), address, mac, Create::Yes);
         }
+    }
+}
+
+/// What is known of the frames of a burst: the plain ones, the others.
+type Notes<'a> = (&'a mut Outlooks, &'a mut [Inbound; BURST_MAX]);
+
+/// Headers of all the burst's frames, then their connections, then each in turn: in order as long as they are what is
+/// expected, and those that are not by the general path.
+#[inline(never)]
+fn handle_burst<B: Burst, T: Transmit, L: Peers, E: Events<Stack>>(
+    stack: &mut Stack,
+    mut strays: Strays<'_, L>,
+    transmit: &mut T,
+    events: &mut E,
+    burst: &B,
+    count: usize,
+    (outlooks, inbound): Notes<'_>,
+) {
+    outlooks.look_through(stack, events, burst, count, inbound);
+    let mut place = stack.take_in_order(transmit, events, burst, outlooks, 0..count);
+    while place < count {
+        let outlook = outlooks.at(place);
+        let known = match outlook.kind {
+            OutlookKind::Plain | OutlookKind::Expected | OutlookKind::Syn => Known::Plain(outlook),
+            OutlookKind::General => Known::General(&inbound[place], burst.checksum(place)),
+            OutlookKind::Damaged => Known::Damaged,
+        };
+        handle(stack, &mut strays, transmit, events, burst.frame(place), &known);
+        place = stack.take_in_order(transmit, events, burst, outlooks, place + 1..count);
     }
 }
 
@@ -232,14 +242,13 @@ impl<P: Port, L: Peers> Transport for Engine<P, L> {
         let taken = self.take_over(events);
         let transmit = self.port.transmit();
         let fired = self.stack.expire(transmit, events);
-        self.stack.accept(events);
+        let are_unaccepted = self.stack.accept(events);
         let is_left = self.stack.service_pending(transmit, events);
         let flushed = self.port.flush();
         self.stack.counters.wakeups += u64::from(flushed.wakeups);
         let work = received + taken + fired;
         self.stack.counters.turns += u64::from(work > 0);
-        let again =
-            is_left || flushed.remaining || received == BURST_MAX as u32 || self.stack.has_unaccepted();
+        let again = is_left || flushed.remaining || received == BURST_MAX as u32 || are_unaccepted;
         Turn { work: work + flushed.frames, again }
     }
 

@@ -291,10 +291,12 @@ impl Stack {
 
     /// Shows connections that wait to the application, within the turn's budget.
     #[inline]
-    pub(super) fn accept<E: Events<Self>>(&mut self, events: &mut E) {
-        if self.listeners.iter().any(|listener| !listener.queue.is_empty()) {
-            self.accept_some(events);
+    pub(super) fn accept<E: Events<Self>>(&mut self, events: &mut E) -> bool {
+        if self.listeners.iter().all(|listener| listener.queue.is_empty()) {
+            return false;
         }
+        self.accept_some(events);
+        self.has_unaccepted()
     }
 
     fn accept_some<E: Events<Self>>(&mut self, events: &mut E) {
@@ -315,8 +317,7 @@ impl Stack {
     }
 
     /// Whether connections wait that the budget did not allow to be shown.
-    #[inline]
-    pub(super) fn has_unaccepted(&self) -> bool {
+    fn has_unaccepted(&self) -> bool {
         self.accepting == Accepting::Open && self.listeners.iter().any(|l| !l.queue.is_empty())
     }
 }

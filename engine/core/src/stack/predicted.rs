@@ -11,7 +11,7 @@ use crate::tcp::state::Flag;
 use crate::wire::parse::PlainSegment;
 
 use super::Stack;
-use super::burst::{InBurst, Outlook, OutlookKind, Outlooks};
+use super::burst::{Flow, InBurst, Outlook, OutlookKind, Outlooks};
 use super::reply::Replied;
 
 impl Stack {
@@ -38,8 +38,8 @@ impl Stack {
         end
     }
 
-    /// Takes in the only frame of a burst as [`Stack::take_in_order`] does, without a note of what is known of it.
-    /// `None`: it was taken in. Otherwise this is known, and the general path goes on.
+    /// Takes in the only frame of a burst as [`Stack::take_in_order`] does, without a note of what is known of it. Says
+    /// whether it was taken in.
     #[inline(never)]
     pub(super) fn take_alone<T: Transmit, E: Events<Self>>(
         &mut self,
@@ -47,14 +47,17 @@ impl Stack {
         events: &mut E,
         frame: &[u8],
         checksum: ReceivedChecksum,
-    ) -> Option<Outlook> {
-        let outlook = Outlook::of(self, frame, checksum);
-        let Outlook { kind, id, segment, .. } = &outlook;
-        let is_expected = *kind == OutlookKind::Expected;
-        if is_expected && self.handle_expected(transmit, events, frame, *id, segment, || InBurst::Last) {
-            return None;
+    ) -> bool {
+        let Outlook { kind, id, segment, .. } = Outlook::of(self, frame, checksum);
+        if kind != OutlookKind::Expected {
+            return false;
         }
-        Some(outlook)
+        let is_met = self.handle_expected(transmit, events, frame, id, &segment, || InBurst::Last);
+        if !is_met {
+            // The connection may be another one by now.
+            self.last_flow = Flow::NONE;
+        }
+        is_met
     }
 
     /// Takes in a plain segment of an open connection, the one that header prediction expects or any other. If the
@@ -84,11 +87,7 @@ impl Stack {
         };
         self.counters.segments_received += 1;
         if text.is_empty() {
-            connection.send.acknowledge(&mut self.chunks, acked as usize);
-            if connection.unsent() > 0 {
-                // There is room in the window for what waits.
-                self.pend(id.index);
-            }
+            self.take_bare_ack(id, acked);
             return true;
         }
         if acked > 0 {
@@ -107,6 +106,23 @@ impl Stack {
             self.put_off(id.index);
         }
         true
+    }
+
+    /// The rest of a predicted segment without text.
+    #[inline(always)]
+    fn take_bare_ack(&mut self, id: Key, acked: u32) {
+        let connection = self.connections.at_mut(id.index);
+        connection.send.acknowledge(&mut self.chunks, acked as usize);
+        let is_more = connection.unsent() > 0;
+        let due = connection.retransmit_at;
+        if due.is_set() {
+            // The timeout may have become shorter.
+            self.arm(id.index, due);
+        }
+        if is_more {
+            // There is room in the window for what waits.
+            self.pend(id.index);
+        }
     }
 
     /// A plain segment of an open connection, as it was found in the table: its addresses need no questions.

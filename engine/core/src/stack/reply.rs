@@ -86,9 +86,8 @@ impl Stack {
         connection.flags.take(Flag::Pending);
         if waiting > 0 && !connection.delayed_ack_at.is_set() {
             connection.delayed_ack_at = self.clock.after_us(config.tcp_delack_us);
-            let due = connection.delayed_ack_at;
-            self.arm(index, due);
         }
+        self.arm_quietly(index);
         Replied::Sent
     }
 
@@ -109,7 +108,17 @@ impl Stack {
         window::handle_ack_sent(connection);
         connection.flags.take(Flag::Pending);
         self.counters.frames_sent += 1;
+        self.arm_quietly(index);
         Replied::Sent
+    }
+
+    /// Arms the wheel for what a quiet connection waits for.
+    fn arm_quietly(&mut self, index: u32) {
+        let connection = self.connections.at(index);
+        let due = connection.retransmit_at.earliest(connection.delayed_ack_at);
+        if due.is_set() {
+            self.arm(index, due);
+        }
     }
 
     /// Makes sure that the template is the one for this connection, if there can be one.

@@ -86,6 +86,12 @@ impl Tables {
         self.v4.prefetch(hash);
     }
 
+    /// Asks for what such a look-up reads next; it reads the first now.
+    #[inline(always)]
+    pub fn prefetch_slot_v4(&self, hash: u32) {
+        self.v4.prefetch_slot(hash);
+    }
+
     /// Adds an entry and says where.
     ///
     /// # Errors

@@ -375,7 +375,8 @@ impl Connection {
     }
 }
 
-/// A clock in whole seconds for ages of days.
+/// A clock for ages of days: in units of 2^30 ns, about a second, wrapping.
+#[inline]
 pub const fn seconds(now: Instant) -> u32 {
-    (now.as_nanos() / 1_000_000_000) as u32
+    (now.as_nanos() >> 30) as u32
 }

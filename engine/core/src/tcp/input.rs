@@ -19,8 +19,8 @@ use super::tick::Tick;
 /// The recovery states of a shard, taken by connections while they need one.
 pub type RecoveryPool = PlainSlab<Recovery>;
 
-/// Days after which the peer's last timestamp says nothing any more (RFC 7323 section 5.5: 24 days).
-const TS_RECENT_AGE_MAX_S: u32 = 24 * 24 * 3600;
+/// The age at which the peer's last timestamp says nothing any more (RFC 7323 section 5.5: 24 days), as [`seconds`] counts.
+const TS_RECENT_AGE_MAX_S: u32 = ((24 * 24 * 3600 * 1_000_000_000_u64) >> 30) as u32;
 
 /// Why a segment was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,11 +14,20 @@ use super::tick::Tick;
 pub fn advertise(connection: &mut Connection, config: &TcpConfig, free: u32) -> u16 {
     let open = connection.rcv_adv.since(connection.rcv_nxt);
     let step = u32::from(connection.mss).min(config.receive_buffer / 2);
-    let window = if free >= open + step { free } else { open };
+    if free >= open + step {
+        return raise(connection, free);
+    }
+    // What the field cannot say of an edge further right is said when the window has come nearer.
+    (open >> connection.scales.receive()).min(0xffff) as u16
+}
+
+/// Moves the right edge to where `free` octets allow it.
+#[inline(never)]
+fn raise(connection: &mut Connection, free: u32) -> u16 {
     let scale = connection.scales.receive();
     // Rounded down: the peer may see the edge a unit to the left of where it was, and what it has sent up to there is
     // still taken (RFC 7323 section 2.4). Rounded up, each ACK would give more than there is.
-    let field = (window >> scale).min(0xffff);
+    let field = (free >> scale).min(0xffff);
     connection.rcv_adv = connection.rcv_adv.latest(connection.rcv_nxt + (field << scale));
     field as u16
 }

@@ -5,6 +5,7 @@ use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::Medium;
+use crate::wire::checksum::Words;
 use crate::wire::tcp::{Flags, SYN_WORDS, Timestamps};
 use crate::wire::{EtherType, IpProtocol, Sum, ethernet, ipv4};
 
@@ -145,8 +146,9 @@ impl PlainHeaders {
         let Some((header, segment)) = packet.split_first_chunk::<{ ipv4::HEADER_LEN }>() else {
             return false;
         };
-        let [_, _, _, _, _, _, _, _, _, protocol, _, _, addresses @ ..] = *header;
-        let pseudo = Sum::of_word(addresses).add_word(u16::from(protocol)).add_word(segment.len() as u16);
+        let [_, _, _, _, _, _, _, _, _, _, _, _, addresses @ ..] = *header;
+        let protocol_len = Words::of_u16(IpProtocol::TCP.0.into()).add(Words::of_u16(segment.len() as u16));
+        let pseudo = Sum::of_word(addresses).add_words(protocol_len);
         Sum::of_array(header).is_valid() && Sum::of(segment).add(pseudo).is_valid()
     }
 }
