@@ -8,6 +8,7 @@
 //! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
 //! | [`passive`], [`active`] | opening, by the peer and by us |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
+//! | [`closing`] | their end, when nothing else happens |
 //! | [`service`] | what a connection has to send or tell once the burst is in |
 //! | [`transmit`], [`retire`] | its segments; its end |
 //! | [`timers`] | what expires |
@@ -20,6 +21,7 @@
 pub mod active;
 pub mod answers;
 pub mod burst;
+pub mod closing;
 pub mod config;
 pub mod counters;
 pub mod egress;
