@@ -8,6 +8,7 @@
 //! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
 //! | [`passive`], [`active`] | opening, by the peer and by us |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
+//! | [`closing`] | their end, when nothing else happens |
 //! | [`service`] | what a connection has to send or tell once the burst is in |
 //! | [`transmit`], [`retire`] | its segments; its end |
 //! | [`timers`] | what expires |
@@ -20,6 +21,7 @@
 pub mod active;
 pub mod answers;
 pub mod burst;
+pub mod closing;
 pub mod config;
 pub mod counters;
 pub mod egress;
@@ -55,7 +57,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::base::OutOfMemory;
-use crate::base::slab::{PlainSlab, Slab};
+use crate::base::slab::{Key, PlainSlab, Slab};
 use crate::base::time::Instant;
 use crate::base::wheel::TimerWheel;
 use crate::buffer::{ChunkPool, ConfigError, ReceivePool};
@@ -66,8 +68,8 @@ use crate::tcp::handshake::{SynReceived, SynSent};
 use crate::tcp::input::RecoveryPool;
 use crate::tcp::isn::Secrets;
 use crate::tcp::state::Flag;
-use crate::wire::Address;
 use crate::wire::hash::TupleHasher;
+use crate::wire::{Address, Tuple};
 
 use self::answers::RateLimit;
 use self::burst::Flow;
@@ -136,6 +138,10 @@ pub struct Stack {
     recoveries: RecoveryPool,
     half_open: PlainSlab<SynReceived>,
     syn_sent: PlainSlab<SynSent>,
+    /// Those whose first SYN leaves with this turn; some may be gone already.
+    new_syns: Vec<Key>,
+    /// Where the search for a port towards the last peer began.
+    last_port_offset: Option<(Tuple, u32)>,
     time_wait: TimeWaits,
     listeners: Vec<Listener>,
     chunks: ChunkPool,
@@ -197,6 +203,8 @@ impl Stack {
             recoveries: PlainSlab::new(config.recoveries_max)?,
             half_open: PlainSlab::new(config.half_open_max)?,
             syn_sent: PlainSlab::new(config.half_open_max)?,
+            new_syns: Vec::with_capacity(config.half_open_max as usize),
+            last_port_offset: None,
             time_wait: TimeWaits::new(config.time_wait_max)?,
             listeners: Vec::new(),
             chunks: ChunkPool::new(&config.send)?,

@@ -2,39 +2,28 @@
 
 use core::net::SocketAddr;
 
-use crate::base::slab::{Key, Slotted};
+use crate::base::slab::Key;
 use crate::base::time::{Duration, Instant};
 use crate::base::wheel::TimerWheel;
 use crate::port::{Medium, Transmit};
 use crate::shard::{CloseReason, ConnectError, ConnectionId, Events, Origin};
 use crate::table::{Entry, Kind};
-use crate::tcp::connection::{Agreement, Doom, Ends, Farewell, Scales, establish};
-use crate::tcp::handshake::{OwnSyn, PeerSyn, SynSent, syn_window};
+use crate::tcp::connection::{Agreement, Doom, Ends, Farewell, Route, begin};
+use crate::tcp::handshake::{PeerSyn, SynSent, syn_window};
 use crate::tcp::seq::SequenceNumber;
-use crate::tcp::state::{Flag, Flags};
+use crate::tcp::state::Flag;
 use crate::tcp::tick::Tick;
 use crate::wire::tcp::{Flags as Control, SackPermitted, SynOptions, Timestamps};
 use crate::wire::{Address, MacAddress, Tuple};
 
 use super::Stack;
 use super::counters::DropReason;
-use super::egress::{Head, Route, path_mss};
+use super::egress::{self, Head, path_mss};
 use super::ingress::Arrival;
-use super::neighbour::Resolution;
 use super::tables::Hashed;
 
 /// Ports that are tried for one connection at most (RFC 6056 section 3.3.1 asks for a bound).
 const PORT_TRIES_MAX: u16 = 1024;
-
-/// A connection that is about to be opened.
-struct Beginning {
-    tuple: Tuple,
-    hashed: Hashed,
-    own: OwnSyn,
-    local: u8,
-    neighbour: u16,
-    timeout_at: Option<Instant>,
-}
 
 impl Stack {
     /// Begins to open a connection. Its block exists from now on, so that the application can write already.
@@ -59,39 +48,34 @@ impl Stack {
             Medium::Ip => Some(MacAddress::ZERO),
         };
         let neighbour = self.neighbours.hold(self.next_hop(address), hint, self.now).map_err(|_| full)?;
-        let flow = self.secrets.flow(&tuple);
-        let own = OwnSyn {
-            iss: flow.isn(self.now),
-            path_mss: path_mss(self.capabilities.mtu, address),
-            ts_offset: flow.ts_offset,
-        };
-        let begin = Beginning {
-            tuple,
-            hashed,
-            own,
-            local: local as u8,
-            neighbour,
-            timeout_at: timeout.map(|timeout| self.now + timeout),
-        };
-        self.begin(&begin).ok_or_else(|| {
+        let timeout_at = timeout.map(|timeout| self.now + timeout);
+        self.begin_open(&tuple, &hashed, Route::new(neighbour, local as u8), timeout_at).ok_or_else(|| {
             self.neighbours.release(neighbour);
             full
         })
     }
 
-    fn begin(&mut self, begin: &Beginning) -> Option<ConnectionId> {
-        let Beginning { tuple, hashed, own, local, neighbour, timeout_at } = *begin;
+    fn begin_open(
+        &mut self,
+        tuple: &Tuple,
+        hashed: &Hashed,
+        route: Route,
+        timeout_at: Option<Instant>,
+    ) -> Option<ConnectionId> {
         let key = self.syn_sent.next_key()?;
-        let place = self.tables.insert(&hashed, Entry::new(Kind::SynSent, key).ok()?).ok()?;
+        let place = self.tables.insert(hashed, Entry::new(Kind::SynSent, key).ok()?).ok()?;
+        let flow = self.secrets.flow(tuple);
         let ends = Ends {
-            local,
+            route,
             local_port: tuple.local_port,
             remote: tuple.remote,
             remote_port: tuple.remote_port,
-            neighbour,
             place,
         };
-        let (connection, warm) = establish(&blank(&own), &ends, &self.config.tcp, self.now);
+        let (mut connection, warm) = begin(&ends, flow.isn(self.now) + 1, &self.config.tcp);
+        connection.ts_offset = flow.ts_offset;
+        // What the SYN says; what is agreed may be less.
+        connection.mss = path_mss(self.capabilities.mtu, tuple.remote);
         let Some(id) = self.insert_connection(connection, warm) else {
             self.tables.remove(place, &self.hasher);
             return None;
@@ -99,19 +83,19 @@ impl Stack {
         // The SYN leaves with this turn's timers, not at the next tick.
         let past = self.now - Duration::from_nanos(TimerWheel::TICK_NANOS);
         let record = SynSent {
-            tuple,
-            own,
             connection: id,
             sent_us: self.now.as_micros() as u32,
             retransmit_at: Tick::at(past),
             timeout_at,
             retries: 0,
-            local,
-            neighbour,
         };
         let inserted = self.syn_sent.insert(record);
         debug_assert_eq!(inserted.ok(), Some(key), "the slab said which key comes next");
-        self.syn_sent_wheel.arm(key.index, past);
+        if self.new_syns.len() < self.new_syns.capacity() {
+            self.new_syns.push(key);
+        } else {
+            self.syn_sent_wheel.arm(key.index, past);
+        }
         Some(id)
     }
 
@@ -120,7 +104,7 @@ impl Stack {
         let (first, last) = self.config.port_range;
         let count = u32::from(last - first) + 1;
         let base = Tuple { local, remote, local_port: 0, remote_port };
-        let offset = self.secrets.port_offset(&base) % count;
+        let offset = self.port_offset(&base) % count;
         for _ in 0..PORT_TRIES_MAX.min(count as u16) {
             let step = u32::from(self.next_port);
             self.next_port = self.next_port.wrapping_add(1);
@@ -133,36 +117,50 @@ impl Stack {
         None
     }
 
+    /// Where the search for a port begins. The one for the last peer is kept: often there is only one.
+    #[inline]
+    fn port_offset(&mut self, base: &Tuple) -> u32 {
+        match self.last_port_offset {
+            Some((known, offset)) if known == *base => offset,
+            Some(_) | None => {
+                let offset = self.secrets.port_offset(base);
+                self.last_port_offset = Some((*base, offset));
+                offset
+            }
+        }
+    }
+
     fn is_listening(&self, port: u16) -> bool {
         self.listeners.iter().any(|l| l.port == port)
     }
 
     /// Sends the SYN of a connection that is being opened, unless its next hop is not known yet.
     pub(super) fn send_syn<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
-        let Some(record) = self.syn_sent.get(key).copied() else { return };
-        let Resolution::Known(mac) = self.neighbours.resolve(record.neighbour) else { return };
+        let Some(record) = self.syn_sent.get_mut(key) else { return };
+        let connection = self.connections.at(record.connection.index);
+        let Some(mac) = self.neighbours.link(connection.route.neighbour()) else { return };
+        record.sent_us = self.clock.us;
         let tcp = &self.config.tcp;
-        let clock = (self.now.as_millis() as u32).wrapping_add(record.own.ts_offset);
+        let clock = self.clock.ms.wrapping_add(connection.ts_offset);
         let options = SynOptions {
-            mss: Some(record.own.path_mss),
+            mss: Some(connection.mss),
             window_scale: tcp.tcp_window_scaling.then(|| tcp.window_scale()),
             sack_permitted: if tcp.tcp_sack { SackPermitted::Present } else { SackPermitted::Absent },
             timestamps: tcp.tcp_timestamps.then_some(Timestamps { value: clock, echo: 0 }),
         };
         let head = Head {
-            local_port: record.tuple.local_port,
-            remote_port: record.tuple.remote_port,
-            seq: record.own.iss,
+            local_port: connection.ports.local(),
+            remote_port: connection.ports.remote(),
+            seq: connection.snd_nxt - 1,
             ack: SequenceNumber::default(),
             flags: Control::SYN,
             window: syn_window(tcp),
             timestamps: None,
         };
-        let route = Route { mac, local: record.tuple.local, remote: record.tuple.remote };
-        if let Some(record) = self.syn_sent.get_mut(key) {
-            record.sent_us = self.now.as_micros() as u32;
-        }
-        self.send_opening(transmit, &route, &head, &options);
+        let local = self.config.addresses[connection.route.local()].cidr.address();
+        let remote = self.warm[record.connection.index as usize].remote;
+        let way = egress::Route { mac: *mac, local, remote };
+        self.send_opening(transmit, &way, &head, &options);
     }
 
     /// A segment for a connection in SYN-SENT (RFC 9293 section 3.10.7.3).
@@ -177,7 +175,7 @@ impl Stack {
         let segment = &arrival.segment;
         let control = segment.control;
         let has_ack = control.intersects(Control::ACK);
-        if has_ack && segment.ack != record.own.iss + 1 {
+        if has_ack && segment.ack != self.connections.at(record.connection.index).snd_nxt {
             self.counters.drop(DropReason::UnacceptableAck);
             return self.refuse(transmit, arrival);
         }
@@ -205,39 +203,18 @@ impl Stack {
     /// SYN+ACK: the connection's block is filled in; what the application has queued stays.
     fn complete_open(&mut self, key: Key, record: &SynSent, arrival: &Arrival<'_>) -> bool {
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
-        let rtt = (record.retries == 1).then(|| (self.now.as_micros() as u32).wrapping_sub(record.sent_us));
+        let rtt = (record.retries == 1).then(|| self.clock.us.wrapping_sub(record.sent_us));
         let resent = record.retries.saturating_sub(1);
-        let agreed = Agreement { rtt_us: rtt, resent, ..peer.agree(&record.own, &self.config.tcp) };
-        let place = self.warm[record.connection.index as usize].place;
-        let ends = Ends {
-            local: record.local,
-            local_port: record.tuple.local_port,
-            remote: record.tuple.remote,
-            remote_port: record.tuple.remote_port,
-            neighbour: record.neighbour,
-            place,
-        };
-        let (mut connection, mut warm) = establish(&agreed, &ends, &self.config.tcp, self.now);
-        let Some(old) = self.connections.get_mut(record.connection) else { return false };
-        connection.set_generation(old.generation());
-        connection.send = core::mem::take(&mut old.send);
-        connection.sides = old.sides;
-        connection.pending_next = old.pending_next;
-        connection.armed_at = old.armed_at;
-        let kept = [Flag::Pending, Flag::Closed, Flag::Paused, Flag::Doomed, Flag::SendFull];
-        for flag in kept.into_iter().filter(|flag| old.flags.has(*flag)) {
-            connection.flags.set(flag);
-        }
+        let Some(connection) = self.connections.get_mut(record.connection) else { return false };
+        let warm = &mut self.warm[record.connection.index as usize];
+        let agreed = peer.agree(connection.mss, connection.ts_offset, &self.config.tcp);
+        let agreed = Agreement { rtt_us: rtt, resent, ..agreed };
+        connection.agree(warm, &agreed, &self.config.tcp, self.now);
         connection.flags.set(Flag::Known);
-        *old = connection;
-        let former = &mut self.warm[record.connection.index as usize];
-        warm.timer_at = former.timer_at;
-        warm.doom = former.doom;
-        *former = warm;
         self.syn_sent.remove(key);
         self.syn_sent_wheel.disarm(key.index);
         if let Ok(entry) = Entry::new(Kind::Synchronized, record.connection) {
-            self.tables.set_entry(place, entry);
+            self.tables.set_entry(warm.place, entry);
         }
         true
     }
@@ -256,22 +233,5 @@ impl Stack {
             self.syn_sent.remove(entry.key());
             self.syn_sent_wheel.disarm(entry.index());
         }
-    }
-}
-
-/// What is agreed before anything is: placeholders until the SYN+ACK comes.
-fn blank(own: &OwnSyn) -> Agreement {
-    Agreement {
-        rcv_nxt: SequenceNumber::default(),
-        snd_nxt: own.iss + 1,
-        snd_wnd: 0,
-        rcv_adv: SequenceNumber::default(),
-        mss: own.path_mss,
-        scales: Scales::default(),
-        flags: Flags::default(),
-        ts_recent: 0,
-        ts_offset: own.ts_offset,
-        rtt_us: None,
-        resent: 0,
     }
 }

@@ -5,7 +5,7 @@ use crate::base::slab::Key;
 use crate::port::{Burst, ReceivedChecksum};
 use crate::shard::Events;
 use crate::table::Kind as EntryKind;
-use crate::wire::parse::{PlainHeaders, PlainSegment};
+use crate::wire::parse::{PlainHeaders, PlainSegment, SynHeaders};
 
 use super::Stack;
 use super::engine::BURST_MAX;
@@ -62,6 +62,8 @@ pub(super) enum OutlookKind {
     Plain,
     /// A plain segment, verified, for an open connection.
     Expected,
+    /// A usual SYN or SYN+ACK, verified.
+    Syn,
 }
 
 /// Whether a burst has more segments for the same connection.
@@ -111,6 +113,9 @@ impl Outlooks {
                     hash = outlook.prepare(stack);
                 }
                 outlook.hash = hash;
+            } else if outlook.read_syn(stack, frame, burst.checksum(place)) {
+                outlook.hash = outlook.prepare(stack);
+                self.all_plain = false;
             } else {
                 stack.first_pass(frame, &mut inbound[place]);
                 self.all_plain = false;
@@ -205,6 +210,17 @@ impl Outlook {
         self.segment = headers.segment(frame, packet);
         let is_intact = matches!(checksum, ReceivedChecksum::Verified) || PlainHeaders::is_intact(packet);
         self.kind = if is_intact { OutlookKind::Plain } else { OutlookKind::Damaged };
+        true
+    }
+
+    /// Reads and verifies a usual SYN or SYN+ACK; says whether it is one.
+    #[inline(never)]
+    fn read_syn(&mut self, stack: &Stack, frame: &[u8], checksum: ReceivedChecksum) -> bool {
+        let Some((headers, packet)) = SynHeaders::of(frame, stack.capabilities.medium) else { return false };
+        self.tuple = headers.tuple();
+        self.segment = headers.segment(frame, packet);
+        let is_intact = matches!(checksum, ReceivedChecksum::Verified) || PlainHeaders::is_intact(packet);
+        self.kind = if is_intact { OutlookKind::Syn } else { OutlookKind::Damaged };
         true
     }
 

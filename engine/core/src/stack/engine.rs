@@ -146,7 +146,7 @@ fn handle_burst<B: Burst, T: Transmit, L: Peers, E: Events<Stack>>(
     while place < count {
         let outlook = outlooks.at(place);
         let known = match outlook.kind {
-            OutlookKind::Plain | OutlookKind::Expected => Known::Plain(outlook),
+            OutlookKind::Plain | OutlookKind::Expected | OutlookKind::Syn => Known::Plain(outlook),
             OutlookKind::General => Known::General(&inbound[place], burst.checksum(place)),
             OutlookKind::Damaged => Known::Damaged,
         };
@@ -157,7 +157,7 @@ fn handle_burst<B: Burst, T: Transmit, L: Peers, E: Events<Stack>>(
 
 /// What is known of a frame that goes the general way.
 enum Known<'a> {
-    /// It is a plain segment, verified.
+    /// It is a plain segment or a usual SYN, verified.
     Plain(&'a Outlook),
     /// Its headers, and whether the device vouches for its checksums.
     General(&'a Inbound, ReceivedChecksum),

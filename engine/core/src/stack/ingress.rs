@@ -9,10 +9,10 @@ use crate::tcp::time_wait;
 use crate::wire::hash::TupleHasher;
 use crate::wire::parse::{OptionsLayout, classify_into, verify_network, verify_transport};
 use crate::wire::tcp::{Flags as Control, Options, SynOptions, TcpRepr, Timestamps};
-use crate::wire::{Address, Kind, MacAddress, Packet, TcpFields, Tuple};
+use crate::wire::{Kind, MacAddress, Packet, TcpFields, Tuple};
 
 use super::Stack;
-use super::burst::Outlook;
+use super::burst::{Outlook, OutlookKind};
 use super::counters::DropReason;
 use super::egress::{Head, NoFrame, Route, send_syn_segment, send_tcp};
 use super::tables::Hashed;
@@ -125,15 +125,9 @@ impl Stack {
         Some(Arrival { segment, tuple, hashed, mac, local })
     }
 
-    /// The same of a plain segment, whose checksums are known to be right.
+    /// The same of a plain segment or a usual SYN, whose checksums are known to be right.
     pub(super) fn admit_plain<'a>(&mut self, frame: &'a [u8], outlook: &Outlook) -> Option<Arrival<'a>> {
-        let [local, remote, ports] = outlook.tuple;
-        let tuple = Tuple {
-            local: Address::v4(local.to_be_bytes()),
-            remote: Address::v4(remote.to_be_bytes()),
-            local_port: (ports >> 16) as u16,
-            remote_port: ports as u16,
-        };
+        let tuple = Tuple::from_words_v4(outlook.tuple);
         let Some(local) = self.local_index(tuple.local) else {
             self.counters.drop(DropReason::NotForUs);
             return None;
@@ -143,7 +137,12 @@ impl Stack {
             return None;
         }
         self.counters.segments_received += 1;
-        let segment = Segment::of_plain(&outlook.segment, frame)?;
+        let segment = match outlook.kind {
+            OutlookKind::Syn => Segment::of_syn(&outlook.segment, frame),
+            OutlookKind::Plain | OutlookKind::Expected | OutlookKind::General | OutlookKind::Damaged => {
+                Segment::of_plain(&outlook.segment, frame)?
+            }
+        };
         let mac = match self.capabilities.medium {
             Medium::Ethernet => source_mac(frame),
             Medium::Ip => MacAddress::ZERO,

@@ -5,8 +5,8 @@ use crate::base::time::Duration;
 use crate::port::Transmit;
 use crate::shard::{Events, Origin};
 use crate::table::{Entry, Kind};
-use crate::tcp::connection::{Agreement, Connection, Ends, Warm, establish};
-use crate::tcp::handshake::{OwnSyn, PeerSyn, SynReceived, syn_window};
+use crate::tcp::connection::{self, Agreement, Connection, Ends, Warm, begin};
+use crate::tcp::handshake::{PeerSyn, SynReceived, syn_window};
 use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::Flag;
 use crate::wire::Tuple;
@@ -229,29 +229,26 @@ impl Stack {
             }
             return None;
         }
-        let own = OwnSyn {
-            iss: record.iss,
-            path_mss: path_mss(self.capabilities.mtu, arrival.tuple.remote),
-            ts_offset: self.secrets.flow(&arrival.tuple).ts_offset,
-        };
+        let own_mss = path_mss(self.capabilities.mtu, arrival.tuple.remote);
+        let ts_offset = self.secrets.flow(&arrival.tuple).ts_offset;
         let agreed = Agreement {
             rtt_us: record.rtt_us(self.now),
             resent: record.retries,
-            ..record.peer().agree(&own, &self.config.tcp)
+            ..record.peer().agree(own_mss, ts_offset, &self.config.tcp)
         };
         let Some(neighbour) = self.hold_neighbour(arrival) else {
             self.counters.drop(DropReason::TooManyConnections);
             return None;
         };
         let ends = Ends {
-            local: arrival.local,
+            route: connection::Route::new(neighbour, arrival.local),
             local_port: arrival.tuple.local_port,
             remote: arrival.tuple.remote,
             remote_port: arrival.tuple.remote_port,
-            neighbour,
             place: record.place,
         };
-        let (connection, mut warm) = establish(&agreed, &ends, &self.config.tcp, self.now);
+        let (mut connection, mut warm) = begin(&ends, record.iss + 1, &self.config.tcp);
+        connection.agree(&mut warm, &agreed, &self.config.tcp, self.now);
         warm.listener = Some(record.listener);
         let Some(new) = self.insert_connection(connection, warm) else {
             self.neighbours.release(neighbour);
@@ -278,6 +275,7 @@ impl Stack {
     }
 
     /// Puts both blocks at one index.
+    #[inline]
     pub(super) fn insert_connection(&mut self, connection: Connection, warm: Warm) -> Option<Key> {
         let key = self.connections.insert(connection).ok()?;
         let index = key.index as usize;

@@ -134,8 +134,11 @@ impl Stack {
         frame: &[u8],
         plain: &PlainSegment,
     ) {
-        let Some(segment) = Segment::of_plain(plain, frame) else { return };
         self.counters.segments_received += 1;
+        if self.take_closing(index, plain) {
+            return;
+        }
+        let Some(segment) = Segment::of_plain(plain, frame) else { return };
         self.handle_synchronized(events, index, &segment);
     }
 

@@ -50,7 +50,10 @@ impl Stack {
                     continue;
                 }
                 Replied::NoFrame => Served::NoFrame,
-                Replied::No => self.service(transmit, events, index),
+                Replied::No => match self.serve_closing(transmit, events, index) {
+                    Some(served) => served,
+                    None => self.service(transmit, events, index),
+                },
             };
             match served {
                 Served::Gone => {}
@@ -153,7 +156,7 @@ impl Stack {
     }
 
     /// After output: arms the wheel, moves on to FIN_WAIT_2's clock, TIME_WAIT, or the end.
-    fn settle<E: Events<Self>>(&mut self, events: &mut E, index: u32) -> Served {
+    pub(super) fn settle<E: Events<Self>>(&mut self, events: &mut E, index: u32) -> Served {
         if self.is_finished(index) {
             self.retire(events, index);
             return Served::Gone;

@@ -278,7 +278,8 @@ impl Stack {
     }
 
     /// Everything before the FIN is here.
-    fn finish_receive(&mut self, index: u32) {
+    #[inline]
+    pub(super) fn finish_receive(&mut self, index: u32) {
         let connection = self.connections.at_mut(index);
         connection.rcv_nxt += 1;
         // A FIN is taken though the window is closed; the edge then moves with it.

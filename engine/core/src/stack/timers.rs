@@ -30,6 +30,9 @@ impl Stack {
         if self.half_open_wheel.is_due(self.now) {
             fired += self.expire_half_open(transmit);
         }
+        if !self.new_syns.is_empty() {
+            fired += self.send_new_syns(transmit);
+        }
         if self.syn_sent_wheel.is_due(self.now) {
             fired += self.expire_syn_sent(transmit);
         }
@@ -47,6 +50,7 @@ impl Stack {
         let candidates = [
             self.wheel.next_expiry(),
             self.half_open_wheel.next_expiry(),
+            self.new_syns.first().map(|_| self.now),
             self.syn_sent_wheel.next_expiry(),
             self.neighbours.next_probe(),
             self.time_wait.first().map(|(_, expires_at)| expires_at.instant(self.now)),
@@ -150,6 +154,16 @@ impl Stack {
         self.send_syn_ack(transmit, key);
     }
 
+    /// SYNs of connections that were begun since the last turn's timers.
+    fn send_new_syns<T: Transmit>(&mut self, transmit: &mut T) -> u32 {
+        for place in 0..self.new_syns.len() {
+            self.retry_syn(transmit, self.new_syns[place]);
+        }
+        let count = self.new_syns.len() as u32;
+        self.new_syns.clear();
+        count
+    }
+
     #[cold]
     fn expire_syn_sent<T: Transmit>(&mut self, transmit: &mut T) -> u32 {
         let mut fired = 0;
@@ -220,7 +234,10 @@ impl Stack {
 
     /// What waits for a silent neighbour has failed (s05).
     fn neighbour_failed(&mut self, neighbour: u16) {
-        let waits = |key: &Key| self.syn_sent.get(*key).is_some_and(|r| r.neighbour == neighbour);
+        let waits = |key: &Key| {
+            let record = self.syn_sent.get(*key);
+            record.is_some_and(|r| self.connections.at(r.connection.index).route.neighbour() == neighbour)
+        };
         let failed: alloc::vec::Vec<Key> = self.syn_sent.keys().filter(waits).collect();
         for key in failed {
             self.fail_open(key, CloseReason::HostUnreachable);
@@ -235,7 +252,8 @@ impl Stack {
         let waits = |key: &Key| {
             // One whose time has not come yet leaves with this turn's timers.
             let record = self.syn_sent.get(*key).filter(|record| record.retries > 0);
-            record.is_some_and(|record| self.next_hop(record.tuple.remote) == address)
+            let remote = |index: u32| self.warm[index as usize].remote;
+            record.is_some_and(|record| self.next_hop(remote(record.connection.index)) == address)
         };
         let waiting: alloc::vec::Vec<Key> = self.syn_sent.keys().filter(waits).collect();
         for key in waiting {

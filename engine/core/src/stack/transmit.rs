@@ -70,7 +70,7 @@ impl Stack {
     /// Sends a segment by the template, if that can be: its octets lie in one piece, and timestamps are its options. The
     /// answer is whether it was.
     #[inline]
-    fn send_plain<T: Transmit>(
+    pub(super) fn send_plain<T: Transmit>(
         &mut self,
         transmit: &mut T,
         index: u32,

@@ -229,8 +229,6 @@ const _: () = assert!(size_of::<Warm>() <= 96, "the warm block has a budget, too
 pub struct Agreement {
     /// Next octet expected.
     pub rcv_nxt: SequenceNumber,
-    /// Next octet to send; all before it is acknowledged.
-    pub snd_nxt: SequenceNumber,
     /// The peer's window, unscaled octets.
     pub snd_wnd: u32,
     /// The right edge advertised so far.
@@ -254,16 +252,14 @@ pub struct Agreement {
 /// Which ends a connection joins.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends {
-    /// Index of our address.
-    pub local: u8,
+    /// The way to the peer.
+    pub route: Route,
     /// Our port.
     pub local_port: u16,
     /// The peer's address.
     pub remote: Address,
     /// The peer's port.
     pub remote_port: u16,
-    /// Index of the next hop in the neighbour cache.
-    pub neighbour: u16,
     /// Where the connection table has the tuple.
     pub place: FamilyPlace,
 }
@@ -271,40 +267,31 @@ pub struct Ends {
 /// The timeout that data begin with when a SYN or SYN+ACK was sent more than once (RFC 6298 section 5.7).
 const RTO_AFTER_SYN_TIMEOUT_US: u32 = 3_000_000;
 
-/// A new synchronized connection, both sides open.
-pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Instant) -> (Connection, Warm) {
-    let initial_us = config.tcp_rto_initial_us;
-    let round_trip = match agreed.rtt_us {
-        Some(rtt_us) => {
-            let mut round_trip = RoundTrip::unknown(initial_us);
-            round_trip.sample(rtt_us);
-            round_trip
-        }
-        // RFC 6298 section 5.7: after a SYN timed out, at least 3 s.
-        None => RoundTrip::unknown(initial_us.max(RTO_AFTER_SYN_TIMEOUT_US)),
-    };
-    let mut flags = agreed.flags;
+/// A new connection, both sides open. [`Connection::agree`] says the rest; our numbers begin at `snd_nxt`.
+#[inline]
+pub fn begin(ends: &Ends, snd_nxt: SequenceNumber, config: &TcpConfig) -> (Connection, Warm) {
+    let mut flags = Flags::default();
     if config.tcp_nodelay {
         flags.set(Flag::NoDelay);
     }
+    let none = SequenceNumber::default();
     let connection = Connection {
         generation: 0,
         pending_next: 0,
-        rcv_nxt: agreed.rcv_nxt,
-        rcv_adv: agreed.rcv_adv,
-        last_ack_sent: agreed.rcv_nxt,
-        ts_recent: agreed.ts_recent,
-        ts_offset: agreed.ts_offset,
-        snd_una: agreed.snd_nxt,
-        snd_nxt: agreed.snd_nxt,
-        snd_wnd: agreed.snd_wnd,
-        snd_wl1: agreed.rcv_nxt - 1,
-        // RFC 6928 section 2: one segment after more than one loss (RFC 5681 section 3.1).
-        cwnd: u32::from(agreed.mss) * if agreed.resent > 1 { 1 } else { u32::from(config.initial_window) },
-        mss: agreed.mss,
+        rcv_nxt: none,
+        rcv_adv: none,
+        last_ack_sent: none,
+        ts_recent: 0,
+        ts_offset: 0,
+        snd_una: snd_nxt,
+        snd_nxt,
+        snd_wnd: 0,
+        snd_wl1: none,
+        cwnd: 0,
+        mss: 0,
         flags,
         sides: Sides::OPEN,
-        scales: agreed.scales,
+        scales: Scales::default(),
         dup_acks: 0,
         backoff: 0,
         send: SendQueue::default(),
@@ -312,25 +299,25 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         retransmit_at: Tick::NONE,
         delayed_ack_at: Tick::NONE,
         armed_at: Tick::NONE,
-        rtt_seq: agreed.snd_nxt,
+        rtt_seq: snd_nxt,
         rtt_sent_us: 0,
-        route: Route::new(ends.neighbour, ends.local),
+        route: ends.route,
         _reserved: 0,
         _reserved_2: 0,
         probes: 0,
         ports: Ports::new(ends.local_port, ends.remote_port),
         remote_v4: ends.remote.as_v4().unwrap_or_default(),
-        round_trip,
-        ts_recent_at: seconds(now),
+        round_trip: RoundTrip::unknown(config.tcp_rto_initial_us),
+        ts_recent_at: 0,
     };
     let warm = Warm {
         remote: ends.remote,
         ssthresh: u32::MAX,
         bytes_acked: 0,
-        snd_wnd_max: agreed.snd_wnd,
-        recover: agreed.snd_nxt - 1,
+        snd_wnd_max: 0,
+        recover: snd_nxt - 1,
         recovery: None,
-        fin_at: SequenceNumber::default(),
+        fin_at: none,
         fin_wait_2_at: Tick::NONE,
         listener: None,
         timer_at: None,
@@ -338,6 +325,35 @@ pub fn establish(agreed: &Agreement, ends: &Ends, config: &TcpConfig, now: Insta
         doom: None,
     };
     (connection, warm)
+}
+
+impl Connection {
+    /// Takes over what the handshake has agreed on: the connection is synchronized. Octets may be queued already.
+    #[inline]
+    pub fn agree(&mut self, warm: &mut Warm, agreed: &Agreement, config: &TcpConfig, now: Instant) {
+        match agreed.rtt_us {
+            Some(rtt_us) => self.round_trip.sample(rtt_us),
+            // RFC 6298 section 5.7: after a SYN timed out, at least 3 s.
+            None => {
+                self.round_trip = RoundTrip::unknown(config.tcp_rto_initial_us.max(RTO_AFTER_SYN_TIMEOUT_US));
+            }
+        }
+        self.flags.insert(agreed.flags);
+        self.rcv_nxt = agreed.rcv_nxt;
+        self.rcv_adv = agreed.rcv_adv;
+        self.last_ack_sent = agreed.rcv_nxt;
+        self.ts_recent = agreed.ts_recent;
+        self.ts_recent_at = seconds(now);
+        self.ts_offset = agreed.ts_offset;
+        self.snd_wnd = agreed.snd_wnd;
+        self.snd_wl1 = agreed.rcv_nxt - 1;
+        // RFC 6928 section 2: one segment after more than one loss (RFC 5681 section 3.1).
+        let segments = if agreed.resent > 1 { 1 } else { u32::from(config.initial_window) };
+        self.cwnd = u32::from(agreed.mss) * segments;
+        self.mss = agreed.mss;
+        self.scales = agreed.scales;
+        warm.snd_wnd_max = agreed.snd_wnd;
+    }
 }
 
 impl Connection {

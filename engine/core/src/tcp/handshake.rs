@@ -4,7 +4,7 @@ use crate::base::slab::Key;
 use crate::base::time::Instant;
 use crate::table::FamilyPlace;
 use crate::wire::tcp::{SackPermitted, SynOptions, Timestamps};
-use crate::wire::{Address, MacAddress, Tuple};
+use crate::wire::{Address, MacAddress};
 
 use super::config::TcpConfig;
 use super::connection::{Agreement, Scales};
@@ -61,9 +61,10 @@ impl PeerSyn {
     }
 
     /// What both ends do from now on.
-    pub fn agree(&self, own: &OwnSyn, config: &TcpConfig) -> Agreement {
+    #[inline]
+    pub fn agree(&self, path_mss: u16, ts_offset: u32, config: &TcpConfig) -> Agreement {
         let mut flags = Flags::default();
-        let mut mss = self.mss.min(own.path_mss);
+        let mut mss = self.mss.min(path_mss);
         if self.timestamp.is_some() {
             flags.set(Flag::Timestamps);
             mss -= TIMESTAMPS_LEN;
@@ -77,14 +78,13 @@ impl PeerSyn {
         };
         Agreement {
             rcv_nxt: self.irs + 1,
-            snd_nxt: own.iss + 1,
             snd_wnd: u32::from(self.window),
             rcv_adv: self.irs + 1 + u32::from(syn_window(config)),
             mss,
             scales,
             flags,
             ts_recent: self.timestamp.unwrap_or(0),
-            ts_offset: own.ts_offset,
+            ts_offset,
             rtt_us: None,
             resent: 0,
         }
@@ -93,17 +93,6 @@ impl PeerSyn {
 
 /// Octets of the timestamps option with its padding.
 pub const TIMESTAMPS_LEN: u16 = 12;
-
-/// What our SYN or SYN+ACK said.
-#[derive(Clone, Copy, Debug)]
-pub struct OwnSyn {
-    /// Our initial sequence number.
-    pub iss: SequenceNumber,
-    /// Payload octets of a segment without options that the path takes.
-    pub path_mss: u16,
-    /// Offset of our timestamps.
-    pub ts_offset: u32,
-}
 
 /// The window field of a SYN, never scaled.
 pub fn syn_window(config: &TcpConfig) -> u16 {
@@ -228,13 +217,9 @@ const _: () = {
     assert!(bytes_per_entry::<WORDS_V4>() + all <= 96 && bytes_per_entry::<WORDS_V6>() + all <= 96 + 24);
 };
 
-/// A half-open connection that we began: SYN-SENT.
+/// A half-open connection that we began: SYN-SENT. What its SYN says is in the connection's block.
 #[derive(Clone, Copy, Debug)]
 pub struct SynSent {
-    /// Who is at the two ends.
-    pub tuple: Tuple,
-    /// What our SYN said.
-    pub own: OwnSyn,
     /// The connection that it becomes.
     pub connection: Key,
     /// When the first SYN was sent, µs, wrapping.
@@ -245,10 +230,6 @@ pub struct SynSent {
     pub timeout_at: Option<Instant>,
     /// How many were sent again.
     pub retries: u8,
-    /// Index of our address.
-    pub local: u8,
-    /// Index of the next hop in the neighbour cache.
-    pub neighbour: u16,
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use super::clock::Clock;
 use super::config::TcpConfig;
 use super::congestion::{self, Limited};
 use super::connection::{Connection, Warm};
+use super::input::Fin;
 use super::seq::SequenceNumber;
-use super::state::{Flag, Flags, Sides};
+use super::state::{Flag, Flags, ReceiveSide, SendSide, Sides};
 use super::tick::Tick;
 
 /// Flags that a quiet connection has as in [`PREDICTABLE`].
@@ -31,6 +32,17 @@ const LOOKED_AT: Flags = Flags::of(&[
 ]);
 const PREDICTABLE: Flags = Flags::of(&[Flag::Known, Flag::Timestamps]);
 
+/// Flags of which a calm connection has [`Flag::Timestamps`] alone.
+const DISTURBANCES: Flags = Flags::of(&[
+    Flag::Timestamps,
+    Flag::SendFull,
+    Flag::Doomed,
+    Flag::Unshown,
+    Flag::FinAhead,
+    Flag::Probe,
+    Flag::Recovering,
+]);
+
 impl Connection {
     /// ESTABLISHED, nothing lost, nothing waiting, nothing asked for: what the in-order path may take for granted.
     #[inline(always)]
@@ -38,6 +50,15 @@ impl Connection {
         let troubles = self.dup_acks | self.backoff | self.probes;
         self.flags.matches(LOOKED_AT, PREDICTABLE)
             && self.sides == Sides::OPEN
+            && troubles == 0
+            && self.receive.is_none()
+    }
+
+    /// As [quiet](Connection::is_quiet), but for the end of either stream, which the application may know of or not.
+    #[inline(always)]
+    pub fn is_calm(&self) -> bool {
+        let troubles = self.dup_acks | self.backoff | self.probes;
+        self.flags.matches(DISTURBANCES, Flags::of(&[Flag::Timestamps]))
             && troubles == 0
             && self.receive.is_none()
     }
@@ -76,6 +97,76 @@ pub fn take_predicted(
     if !is_predicted {
         return None;
     }
+    take_numbers(connection, warm, index, config, clock, segment);
+    Some(acked)
+}
+
+/// What [`take_closing`] has taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// Queued octets that are acknowledged now and can be freed.
+    pub acked: u32,
+    /// Whether the peer's stream ends here.
+    pub fin: Fin,
+}
+
+/// Takes in a segment without text that ends the peer's stream, or acknowledges ours, or both. `None`: it does neither, and
+/// nothing was touched.
+///
+/// The connection [is calm](Connection::is_calm).
+#[inline]
+pub fn take_closing(
+    connection: &mut Connection,
+    warm: &mut [Warm],
+    index: u32,
+    config: &TcpConfig,
+    clock: &Clock,
+    segment: &PlainSegment,
+) -> Option<Closing> {
+    let acked = SequenceNumber(segment.ack).since(connection.snd_una);
+    let flight = connection.flight();
+    let is_older = (segment.ts_value.wrapping_sub(connection.ts_recent) as i32) < 0;
+    let fin = if segment.flags.intersects(Control::FIN) { Fin::Present } else { Fin::Absent };
+    let is_news = match fin {
+        Fin::Absent => acked > 0,
+        Fin::Present => connection.sides.receive() == ReceiveSide::Open,
+    };
+    let is_closing = segment.flags.without(Control::PSH).without(Control::FIN) == Control::ACK
+        && segment.len == 0
+        && SequenceNumber(segment.seq) == connection.rcv_nxt
+        && acked <= flight
+        && is_news
+        && !is_older
+        && segment.window > 0
+        && connection.snd_wnd > 0
+        // Else the persist timer runs.
+        && (flight > 0 || !connection.retransmit_at.is_set());
+    if !is_closing {
+        return None;
+    }
+    // Of the octets in flight one may be our FIN.
+    let queued = connection.send.len() as u32;
+    take_numbers(connection, warm, index, config, clock, segment);
+    if acked > 0 && acked == flight && connection.sides.send() == SendSide::FinSent {
+        connection.sides.set_send(SendSide::FinAcked);
+    }
+    Some(Closing { acked: acked.min(queued), fin })
+}
+
+/// Takes in the timestamp, window and acknowledgment of a segment that is known to be in order and to acknowledge nothing
+/// but what is in flight.
+#[inline(always)]
+fn take_numbers(
+    connection: &mut Connection,
+    warm: &mut [Warm],
+    index: u32,
+    config: &TcpConfig,
+    clock: &Clock,
+    segment: &PlainSegment,
+) {
+    let seq = SequenceNumber(segment.seq);
+    let acked = SequenceNumber(segment.ack).since(connection.snd_una);
+    let window = u32::from(segment.window) << connection.scales.send();
     if seq == connection.last_ack_sent {
         // RFC 7323 section 4.3 (2): only a segment that spans the last ACK sent moves TS.Recent.
         connection.ts_recent = segment.ts_value;
@@ -92,7 +183,6 @@ pub fn take_predicted(
     if acked > 0 {
         take_ack(connection, warm, index, config, clock, acked);
     }
-    Some(acked)
 }
 
 /// The first `acked` octets in flight are acknowledged.

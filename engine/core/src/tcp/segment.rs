@@ -1,7 +1,7 @@
 //! A received segment, its header read and its checksum verified.
 
 use crate::wire::parse::PlainSegment;
-use crate::wire::tcp::{Flags as Control, Timestamps};
+use crate::wire::tcp::{Flags as Control, SynOptions, Timestamps};
 
 use super::seq::SequenceNumber;
 
@@ -37,6 +37,21 @@ impl<'a> Segment<'a> {
             options: &[],
             payload: plain.payload(frame)?,
         })
+    }
+
+    /// A SYN with the usual options, out of the frame that it was read from.
+    #[inline]
+    pub fn of_syn(plain: &PlainSegment, frame: &'a [u8]) -> Self {
+        let options = plain.syn_options(frame);
+        Self {
+            seq: SequenceNumber(plain.seq),
+            ack: SequenceNumber(plain.ack),
+            window: plain.window,
+            control: plain.flags,
+            timestamps: SynOptions::of_usual(options).and_then(|syn| syn.timestamps),
+            options,
+            payload: &[],
+        }
     }
 
     /// Sequence numbers that the segment takes, SYN and FIN included (SEG.LEN).

@@ -228,6 +228,12 @@ impl Flags {
         had
     }
 
+    /// Puts all of `mask` in.
+    #[inline(always)]
+    pub fn insert(&mut self, mask: Self) {
+        self.0 |= mask.0;
+    }
+
     /// Takes all of `mask` out.
     #[inline(always)]
     pub fn clear(&mut self, mask: Self) {

@@ -13,11 +13,13 @@ use super::{arp, ipv6, vlan};
 
 mod packet;
 mod plain;
+mod syn;
 mod usual;
 mod verify;
 
 pub use packet::{Addresses, Family, Kind, OptionsLayout, Packet, TcpFields};
 pub use plain::{PlainHeaders, PlainSegment};
+pub use syn::SynHeaders;
 pub use verify::{verify, verify_network, verify_transport};
 
 /// What the first byte of a frame belongs to.

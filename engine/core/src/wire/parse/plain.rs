@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::Medium;
 use crate::wire::checksum::Words;
-use crate::wire::tcp::{Flags, Timestamps};
+use crate::wire::tcp::{Flags, SYN_WORDS, Timestamps};
 use crate::wire::{EtherType, IpProtocol, Sum, ethernet, ipv4};
 
 /// What a plain segment says.
@@ -39,6 +39,13 @@ impl PlainSegment {
         Timestamps { value: self.ts_value, echo: echo.map_or(0, |octets| u32::from_be_bytes(*octets)) }
     }
 
+    /// The option bytes of a SYN, out of the frame that this was read from.
+    #[inline]
+    pub fn syn_options<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let end = usize::from(self.payload);
+        frame.get(end.saturating_sub(SYN_WORDS * 4)..end).unwrap_or_default()
+    }
+
     /// The payload, out of the frame that this was read from; `None` for a shorter frame.
     #[inline(always)]
     pub fn payload<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
@@ -52,7 +59,7 @@ impl PlainSegment {
 #[repr(C)]
 pub struct PlainHeaders {
     version_class: U16,
-    total_length: U16,
+    pub(super) total_length: U16,
     identification: U16,
     flags_offset: U16,
     ttl: u8,
@@ -67,13 +74,13 @@ pub struct PlainHeaders {
     window: U16,
     checksum: U16,
     urgent: U16,
-    option_head: U32,
-    value: U32,
-    echo: U32,
+    pub(super) option_head: U32,
+    pub(super) value: U32,
+    pub(super) echo: U32,
 }
 
 /// Bytes of all the headers.
-const HEADERS_LEN: usize = size_of::<PlainHeaders>();
+pub(super) const HEADERS_LEN: usize = size_of::<PlainHeaders>();
 const _: () = assert!(HEADERS_LEN == 52);
 /// Version 4, five words; the traffic class is free.
 const VERSION: u16 = 0x4500;
@@ -88,27 +95,28 @@ impl PlainHeaders {
     /// The headers and the whole IP packet of `frame`, if it is a plain segment that was not sent to a group.
     #[inline(always)]
     pub fn of(frame: &[u8], medium: Medium) -> Option<(&Self, &[u8])> {
-        let packet = match medium {
-            Medium::Ethernet => {
-                let (link, packet) = frame.split_first_chunk::<{ ethernet::HEADER_LEN }>()?;
-                let [first, _, _, _, _, _, _, _, _, _, _, _, ether_type @ ..] = *link;
-                if u16::from_be_bytes(ether_type) != EtherType::IPV4.0 || first & 1 != 0 {
-                    return None;
-                }
-                packet
-            }
-            Medium::Ip => frame,
-        };
+        let packet = carried_v4(frame, medium)?;
         let (headers, _) = Self::ref_from_prefix(packet).ok()?;
-        let differences = (headers.version_class.get() ^ VERSION) & 0xff00
-            | headers.flags_offset.get() & FRAGMENT
-            | (headers.offset_flags.get() ^ OFFSET) & 0xff00
-            | u16::from(headers.protocol ^ IpProtocol::TCP.0);
         let len = usize::from(headers.total_length.get());
-        if differences != 0 || headers.option_head.get() != TIMESTAMPS_HEAD || len < HEADERS_LEN {
+        if headers.differs(OFFSET) || headers.option_head.get() != TIMESTAMPS_HEAD || len < HEADERS_LEN {
             return None;
         }
         Some((headers, packet.get(..len)?))
+    }
+
+    /// Whether this is no whole TCP segment, or its header has another length than `offset` says.
+    #[inline(always)]
+    pub(super) fn differs(&self, offset: u16) -> bool {
+        let differences = (self.version_class.get() ^ VERSION) & 0xff00
+            | self.flags_offset.get() & FRAGMENT
+            | (self.offset_flags.get() ^ offset) & 0xff00
+            | u16::from(self.protocol ^ IpProtocol::TCP.0);
+        differences != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn flags(&self) -> Flags {
+        Flags::from_bits(self.offset_flags.get() as u8)
     }
 
     /// The tuple as the connection tables hold it: local address, remote address, local and remote port.
@@ -128,7 +136,7 @@ impl PlainHeaders {
             window: self.window.get(),
             payload: (network + HEADERS_LEN) as u16,
             len: (packet.len() - HEADERS_LEN) as u16,
-            flags: Flags::from_bits(self.offset_flags.get() as u8),
+            flags: self.flags(),
         }
     }
 
@@ -145,8 +153,21 @@ impl PlainHeaders {
     }
 }
 
+/// What an Ethernet frame that was not sent to a group, or a layer-3 port, carries as IPv4.
+#[inline(always)]
+pub(super) fn carried_v4(frame: &[u8], medium: Medium) -> Option<&[u8]> {
+    match medium {
+        Medium::Ethernet => {
+            let (link, packet) = frame.split_first_chunk::<{ ethernet::HEADER_LEN }>()?;
+            let [first, _, _, _, _, _, _, _, _, _, _, _, ether_type @ ..] = *link;
+            (u16::from_be_bytes(ether_type) == EtherType::IPV4.0 && first & 1 == 0).then_some(packet)
+        }
+        Medium::Ip => Some(frame),
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::wire::ipv4::{Fragmentation, Ipv4Repr};
     use crate::wire::parse::{classify, verify};
@@ -158,9 +179,19 @@ mod tests {
 
     /// A frame with a plain segment and `padding` bytes behind it.
     fn plain(payload: &[u8], push: bool, padding: usize) -> Vec<u8> {
-        let (source, destination) = ([198, 18, 0, 2], [198, 18, 0, 1]);
         let flags = if push { Flags::ACK | Flags::PSH } else { Flags::ACK };
         let options = Options { timestamps: Some(Timestamps { value: 7, echo: 9 }), ..Options::NONE };
+        segment(flags, options, payload, padding)
+    }
+
+    /// A frame with any segment and `padding` bytes behind it.
+    pub(in crate::wire::parse) fn segment(
+        flags: Flags,
+        options: Options,
+        payload: &[u8],
+        padding: usize,
+    ) -> Vec<u8> {
+        let (source, destination) = ([198, 18, 0, 2], [198, 18, 0, 1]);
         let repr = TcpRepr {
             source_port: 1000,
             destination_port: 7,

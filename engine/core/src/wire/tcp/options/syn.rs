@@ -37,10 +37,16 @@ impl SynOptions {
     /// Of option bytes that are what [`SynOptions::words`] makes.
     #[inline]
     pub fn of_usual(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; SYN_WORDS * 4] = bytes.try_into().ok()?;
-        let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let (mss, scale) = (word(0) ^ MSS_WORD, word(16) ^ SCALE_WORD);
-        if mss > 0xffff || word(4) != SACK_AND_TIMESTAMPS || scale > 0xff {
+        let (words, _) = bytes.as_chunks();
+        let words: &[[u8; 4]; SYN_WORDS] = words.try_into().ok()?;
+        Self::of_words(words.map(u32::from_be_bytes))
+    }
+
+    /// Of words that are what [`SynOptions::words`] makes.
+    #[inline]
+    pub fn of_words([mss, sack_and_timestamps, value, echo, scale]: [u32; SYN_WORDS]) -> Option<Self> {
+        let (mss, scale) = (mss ^ MSS_WORD, scale ^ SCALE_WORD);
+        if mss > 0xffff || sack_and_timestamps != SACK_AND_TIMESTAMPS || scale > 0xff {
             return None;
         }
         Some(Self {
@@ -48,7 +54,7 @@ impl SynOptions {
             // RFC 7323 section 2.3: a larger shift count means 14.
             window_scale: Some((scale as u8).min(WINDOW_SCALE_MAX)),
             sack_permitted: SackPermitted::Present,
-            timestamps: Some(Timestamps { value: word(8), echo: word(12) }),
+            timestamps: Some(Timestamps { value, echo }),
         })
     }
 

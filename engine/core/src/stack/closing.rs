@@ -1,0 +1,120 @@
+//! The end of a connection on which nothing else happens: FIN, the ACK of a FIN, and what they call for.
+
+use crate::port::Transmit;
+use crate::shard::{Events, Reading};
+use crate::tcp::input::Fin;
+use crate::tcp::predict::{self, Closing};
+use crate::tcp::state::{Flag, SendSide};
+use crate::tcp::{output, window};
+use crate::wire::parse::PlainSegment;
+use crate::wire::tcp::Flags as Control;
+
+use super::Stack;
+use super::service::Served;
+
+impl Stack {
+    /// Takes in a plain segment that ends the peer's stream in order, or acknowledges the end of ours. Says whether it is
+    /// one; if not, nothing was touched.
+    #[inline]
+    pub(super) fn take_closing(&mut self, index: u32, segment: &PlainSegment) -> bool {
+        let connection = self.connections.at_mut(index);
+        if !connection.is_calm() {
+            return false;
+        }
+        let (warm, config) = (&mut self.warm, &self.config.tcp);
+        let taken = predict::take_closing(connection, warm, index, config, &self.clock, segment);
+        let Some(Closing { acked, fin }) = taken else { return false };
+        if acked > 0 {
+            connection.send.acknowledge(&mut self.chunks, acked as usize);
+        }
+        self.pend(index);
+        match fin {
+            Fin::Present => self.finish_receive(index),
+            Fin::Absent => {}
+        }
+        true
+    }
+
+    /// Serves a connection that ends while nothing else happens on it: the application hears of the peer's FIN, ours or an
+    /// ACK leaves. `None`: the general path must look.
+    pub(super) fn serve_closing<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        index: u32,
+    ) -> Option<Served> {
+        let connection = self.connections.at(index);
+        if connection.sides.is_open() && !connection.flags.has(Flag::EndUntold)
+            || !connection.is_calm()
+            || !connection.flags.has(Flag::Known)
+        {
+            return None;
+        }
+        if connection.flags.has(Flag::EndUntold) {
+            self.tell_bare_end(events, index)?;
+        }
+        let connection = self.connections.at(index);
+        if connection.unsent() > 0 {
+            return None;
+        }
+        let sent = if connection.sides.send() == SendSide::FinQueued {
+            self.send_fin(transmit, index)
+        } else if connection.flags.has(Flag::AckNow) {
+            self.send_closing(transmit, index, Control::ACK)
+        } else if connection.sides.has_ended() {
+            Some(Served::Done)
+        } else {
+            None
+        };
+        match sent? {
+            Served::Done => Some(self.settle(events, index)),
+            served @ (Served::NoFrame | Served::Gone) => Some(served),
+        }
+    }
+
+    /// Tells the application that the peer's stream has ended, and that nothing of it is left to read. `None`: it does not
+    /// read now, or more has happened.
+    fn tell_bare_end<E: Events<Self>>(&mut self, events: &mut E, index: u32) -> Option<()> {
+        let connection = self.connections.at(index);
+        if self.reading_of(connection) != Reading::Open {
+            return None;
+        }
+        let id = self.connections.key_at(index)?;
+        self.connections.at_mut(index).flags.take(Flag::EndUntold);
+        events.end_of_stream(self, id, &[]);
+        self.connections.at(index).is_calm().then_some(())
+    }
+
+    /// Sends our FIN alone.
+    fn send_fin<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Option<Served> {
+        let sent = self.send_closing(transmit, index, Control::ACK | Control::FIN)?;
+        if matches!(sent, Served::Done) {
+            let connection = self.connections.at_mut(index);
+            connection.snd_nxt += 1;
+            connection.sides.set_send(SendSide::FinSent);
+            output::time(connection, self.clock.us);
+            if !connection.retransmit_at.is_set() {
+                predict::start_timer(connection, &self.config.tcp, &self.clock);
+            }
+        }
+        Some(sent)
+    }
+
+    /// Sends a plain segment without text.
+    fn send_closing<T: Transmit>(&mut self, transmit: &mut T, index: u32, flags: Control) -> Option<Served> {
+        let seq = self.connections.at(index).snd_nxt;
+        match self.send_plain(transmit, index, seq, flags, 0) {
+            Ok(true) => {
+                window::handle_ack_sent(self.connections.at_mut(index));
+                self.counters.frames_sent += 1;
+                Some(Served::Done)
+            }
+            Ok(false) => None,
+            Err(_) => {
+                // The window counts as told already: what was due is due again.
+                self.connections.at_mut(index).flags.set(Flag::AckNow);
+                Some(Served::NoFrame)
+            }
+        }
+    }
+}
