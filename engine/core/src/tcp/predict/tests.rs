@@ -3,7 +3,7 @@ use crate::base::slab::PlainSlab;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::{ChunkPool, SendConfig};
 use crate::table::{FamilyPlace, InFamily, Place};
-use crate::tcp::connection::{Agreement, Ends, Scales, establish};
+use crate::tcp::connection::{Agreement, Ends, Route, Scales, begin};
 use crate::tcp::input::{self, Accepted, Fin, Verdict};
 use crate::tcp::segment::Segment;
 use crate::wire::Address;
@@ -44,7 +44,6 @@ const TS_RECENT: u32 = u32::MAX - 2;
 fn connection(life: &Life, chunks: &mut ChunkPool, config: &TcpConfig) -> (Connection, Warm) {
     let agreed = Agreement {
         rcv_nxt: RCV_NXT,
-        snd_nxt: SND_UNA,
         snd_wnd: life.snd_wnd,
         rcv_adv: RCV_NXT + 1000,
         mss: 1448,
@@ -56,15 +55,15 @@ fn connection(life: &Life, chunks: &mut ChunkPool, config: &TcpConfig) -> (Conne
         resent: 0,
     };
     let ends = Ends {
-        local: 0,
+        route: Route::new(0, 0),
         local_port: 7,
         remote: Address::v4([198, 18, 0, 2]),
         remote_port: 1000,
-        neighbour: 0,
         place: FamilyPlace::new(InFamily::V4(Place::new(0, 0))),
     };
     let then = NOW - Duration::from_millis(life.age_ms);
-    let (mut connection, warm) = establish(&agreed, &ends, config, then);
+    let (mut connection, mut warm) = begin(&ends, SND_UNA, config);
+    connection.agree(&mut warm, &agreed, config, then);
     assert_eq!(connection.send.push(chunks, &vec![7; life.queued as usize]), life.queued as usize);
     connection.cwnd = life.cwnd;
     connection.snd_nxt = connection.snd_una + life.in_flight.min(life.queued);
