@@ -88,12 +88,12 @@ impl SendQueue {
             (self.head, self.tail, self.head_base) = (Some(chunk), Some(chunk), self.end);
             return Some(Room { chunk, from: 0, len: len as u32 });
         };
-        let (chunk, from) = if self.room(pool, tail) >= len {
-            (tail, self.end.wrapping_sub(self.tail_base(pool, tail)))
-        } else {
-            (self.extend(pool, len, len)?, 0)
-        };
-        Some(Room { chunk, from, len: len as u32 })
+        let from = self.end.wrapping_sub(self.tail_base(pool, tail));
+        if from as usize + len <= pool.capacity(tail) {
+            return Some(Room { chunk: tail, from, len: len as u32 });
+        }
+        let chunk = self.extend(pool, len, len)?;
+        Some(Room { chunk, from: 0, len: len as u32 })
     }
 
     /// Appends the first `len` bytes of `room`, which the last [`reserve`](Self::reserve) gave; with zero it is given up.
