@@ -231,3 +231,6 @@ fn grow_window(connection: &mut Connection, warm: &mut [Warm], index: u32, acked
 pub fn start_timer(connection: &mut Connection, config: &TcpConfig, clock: &Clock) {
     connection.retransmit_at = clock.after_us(connection.round_trip.rto_us(config));
 }
+
+#[cfg(test)]
+mod tests;

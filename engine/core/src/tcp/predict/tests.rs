@@ -1,0 +1,175 @@
+use super::*;
+use crate::base::slab::PlainSlab;
+use crate::base::time::{Duration, Instant};
+use crate::buffer::{ChunkPool, SendConfig};
+use crate::table::{FamilyPlace, InFamily, Place};
+use crate::tcp::connection::{Agreement, Ends, Route, Scales, begin};
+use crate::tcp::input::{self, Accepted, Fin, Verdict};
+use crate::tcp::segment::Segment;
+use crate::wire::Address;
+use crate::wire::tcp::Timestamps;
+use proptest::prelude::*;
+use std::format;
+use std::vec;
+
+/// A quiet connection in the midst of its life.
+#[derive(Clone, Debug)]
+struct Life {
+    queued: u32,
+    in_flight: u32,
+    cwnd: u32,
+    snd_wnd: u32,
+    is_timed: bool,
+    has_acked_all: bool,
+    is_scaled: bool,
+    age_ms: u64,
+}
+
+/// What the peer sends, as it differs from the plainest segment.
+#[derive(Clone, Debug)]
+struct Sent {
+    seq: i32,
+    ack: i32,
+    window: u16,
+    ts: i32,
+    len: u16,
+    flags: u8,
+}
+
+const NOW: Instant = Instant::from_secs(1000);
+const RCV_NXT: SequenceNumber = SequenceNumber(u32::MAX - 40);
+const SND_UNA: SequenceNumber = SequenceNumber(u32::MAX - 3000);
+const TS_RECENT: u32 = u32::MAX - 2;
+
+fn connection(life: &Life, chunks: &mut ChunkPool, config: &TcpConfig) -> (Connection, Warm) {
+    let agreed = Agreement {
+        rcv_nxt: RCV_NXT,
+        snd_wnd: life.snd_wnd,
+        rcv_adv: RCV_NXT + 1000,
+        mss: 1448,
+        scales: if life.is_scaled { Scales::new(7, 2) } else { Scales::default() },
+        flags: Flags::of(&[Flag::Timestamps, Flag::Sack, Flag::Known]),
+        ts_recent: TS_RECENT,
+        ts_offset: 77,
+        rtt_us: Some(250),
+        resent: 0,
+    };
+    let ends = Ends {
+        route: Route::new(0, 0),
+        local_port: 7,
+        remote: Address::v4([198, 18, 0, 2]),
+        remote_port: 1000,
+        place: FamilyPlace::new(InFamily::V4(Place::new(0, 0))),
+    };
+    let then = NOW - Duration::from_millis(life.age_ms);
+    let (mut connection, mut warm) = begin(&ends, SND_UNA, config);
+    connection.agree(&mut warm, &agreed, config, then);
+    assert_eq!(connection.send.push(chunks, &vec![7; life.queued as usize]), life.queued as usize);
+    connection.cwnd = life.cwnd;
+    connection.snd_nxt = connection.snd_una + life.in_flight.min(life.queued);
+    if connection.flight() > 0 {
+        connection.start_retransmit_timer(then, config);
+        if life.is_timed {
+            connection.flags.set(Flag::Timing);
+            connection.rtt_seq = connection.snd_nxt;
+            connection.rtt_sent_us = then.as_micros() as u32;
+        }
+    }
+    if !life.has_acked_all {
+        connection.last_ack_sent = RCV_NXT - 64;
+    }
+    (connection, warm)
+}
+
+fn life() -> impl Strategy<Value = Life> {
+    let cwnd = prop_oneof![Just(14_480_u32), 1448_u32..200_000];
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (0_u32..6000, 0_u32..6000, cwnd, 0_u32..100_000, flags, 0_u64..3000).prop_map(
+        |(queued, in_flight, cwnd, snd_wnd, (is_timed, has_acked_all, is_scaled), age_ms)| Life {
+            queued,
+            in_flight,
+            cwnd,
+            snd_wnd,
+            is_timed,
+            has_acked_all,
+            is_scaled,
+            age_ms,
+        },
+    )
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    let seq = prop_oneof![8 => Just(0), 1 => -100..1200];
+    let ack = prop_oneof![4 => 0..6500, 1 => -100..0];
+    let window = prop_oneof![1 => Just(0), 8 => any::<u16>()];
+    let ts = prop_oneof![8 => 0..100, 1 => -3..0];
+    let len = prop_oneof![2 => Just(0_u16), 6 => 1_u16..1100];
+    let flags = prop_oneof![4 => Just(0x10), 4 => Just(0x18), 1 => any::<u8>()];
+    (seq, ack, window, ts, len, flags).prop_map(|(seq, ack, window, ts, len, flags)| Sent {
+        seq,
+        ack,
+        window,
+        ts,
+        len,
+        flags,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    /// The general path decides the same about a predicted segment, down to the last number; and what is not predicted
+    /// was not touched.
+    #[test]
+    fn predicts_what_the_general_path_decides(life in life(), sent in sent()) {
+        let config = TcpConfig::default();
+        let mut chunks = ChunkPool::new(&SendConfig::default()).unwrap();
+        let (mut quick, warm) = connection(&life, &mut chunks, &config);
+        prop_assert!(quick.is_quiet());
+        let mut warms = [warm];
+        let plain = PlainSegment {
+            seq: (RCV_NXT + sent.seq as u32).0,
+            ack: (SND_UNA + sent.ack as u32).0,
+            ts_value: TS_RECENT.wrapping_add(sent.ts as u32),
+            window: sent.window,
+            payload: 0,
+            len: sent.len,
+            flags: Control::from_bits(sent.flags),
+        };
+        let before = format!("{quick:?} {warms:?}");
+        let acked = take_predicted(&mut quick, &mut warms, 0, &config, &Clock::at(NOW), &plain);
+        let Some(acked) = acked else {
+            prop_assert_eq!(before, format!("{quick:?} {warms:?}"));
+            return Ok(());
+        };
+        let (mut general, mut warm) = connection(&life, &mut chunks, &config);
+        let text = vec![0; usize::from(sent.len)];
+        let segment = Segment {
+            seq: SequenceNumber(plain.seq),
+            ack: SequenceNumber(plain.ack),
+            window: plain.window,
+            control: plain.flags,
+            timestamps: Some(Timestamps { value: plain.ts_value, echo: 0 }),
+            options: &[],
+            payload: &text,
+        };
+        let mut recoveries = PlainSlab::new(1).unwrap();
+        let verdict = input::handle_segment(&mut general, &mut warm, &mut recoveries, &config, NOW, &segment);
+        let expected = Accepted {
+            acked,
+            skip: 0,
+            len: u32::from(sent.len),
+            ahead: 0,
+            fin: Fin::Absent,
+            fin_at: RCV_NXT + u32::from(sent.len),
+        };
+        prop_assert_eq!(verdict, Verdict::Accept(expected));
+        // The queues hold the same octets in different chunks.
+        let of = |connection: &mut Connection| {
+            core::mem::take(&mut connection.send);
+            format!("{connection:?}")
+        };
+        prop_assert_eq!(of(&mut general), of(&mut quick));
+        prop_assert_eq!(format!("{warm:?}"), format!("{:?}", warms[0]));
+    }
+}
