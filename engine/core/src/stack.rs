@@ -69,14 +69,14 @@ use crate::tcp::input::RecoveryPool;
 use crate::tcp::isn::Secrets;
 use crate::tcp::state::Flag;
 use crate::wire::hash::TupleHasher;
-use crate::wire::{Address, Tuple};
+use crate::wire::{Address, MacAddress, Tuple};
 
 use self::answers::RateLimit;
 use self::burst::Flow;
 use self::config::ADDRESSES_MAX;
 use self::egress::Template;
 use self::listener::Listener;
-use self::neighbour::Neighbours;
+use self::neighbour::{CacheFull, Neighbours};
 use self::tables::Tables;
 use self::time_waits::TimeWaits;
 
@@ -147,6 +147,8 @@ pub struct Stack {
     chunks: ChunkPool,
     receive: ReceivePool,
     neighbours: Neighbours,
+    /// The next hop that was held last.
+    last_hop: Option<LastHop>,
     /// The headers that the in-order path wrote last.
     template: Template,
     /// The last plain segment that came alone was of this flow.
@@ -163,6 +165,14 @@ pub struct Stack {
     challenges: RateLimit,
     next_port: u16,
     counters: Counters,
+}
+
+/// A host, and the neighbour entry that its next hop had when the cache had counted so many changes.
+#[derive(Clone, Copy, Debug)]
+struct LastHop {
+    remote: Address,
+    changes: u32,
+    neighbour: u16,
 }
 
 /// Whether new connections are shown to the application.
@@ -195,6 +205,7 @@ impl Stack {
             + config.time_wait_max as usize;
         Ok(Self {
             template: Template::NONE,
+            last_hop: None,
             last_flow: Flow::NONE,
             hasher: TupleHasher::new(secrets.table),
             tables: Tables::new(entries, &config.addresses)?,
@@ -278,9 +289,31 @@ impl Stack {
 
     /// Whether one host can have `address`: no group, and no broadcast address of a network of ours (RFC 1122
     /// section 3.2.1.3).
+    #[inline]
     fn is_host(&self, address: Address) -> bool {
+        if self.last_hop.is_some_and(|hop| hop.remote == address) {
+            return true;
+        }
         let is_broadcast = |l: &LocalAddress| l.cidr.broadcast() == Some(address);
         address.is_unicast() && !self.config.addresses.iter().any(is_broadcast)
+    }
+
+    /// The neighbour entry over which packets to the host `remote` go, held; `hint` is where a frame of it came from.
+    ///
+    /// # Errors
+    /// [`CacheFull`] when every entry is in use.
+    #[inline]
+    fn hold_next_hop(&mut self, remote: Address, hint: Option<MacAddress>) -> Result<u16, CacheFull> {
+        if let Some(LastHop { remote: last, changes, neighbour }) = self.last_hop
+            && last == remote
+            && changes == self.neighbours.changes()
+            && self.neighbours.hold_known(neighbour, self.now)
+        {
+            return Ok(neighbour);
+        }
+        let neighbour = self.neighbours.hold(self.next_hop(remote), hint, self.now)?;
+        self.last_hop = Some(LastHop { remote, changes: self.neighbours.changes(), neighbour });
+        Ok(neighbour)
     }
 
     /// The address whose MAC a packet to `remote` is sent to.

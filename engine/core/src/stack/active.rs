@@ -47,7 +47,7 @@ impl Stack {
             Medium::Ethernet => None,
             Medium::Ip => Some(MacAddress::ZERO),
         };
-        let neighbour = self.neighbours.hold(self.next_hop(address), hint, self.now).map_err(|_| full)?;
+        let neighbour = self.hold_next_hop(address, hint).map_err(|_| full)?;
         let timeout_at = timeout.map(|timeout| self.now + timeout);
         self.begin_open(&tuple, &hashed, Route::new(neighbour, local as u8), timeout_at).ok_or_else(|| {
             self.neighbours.release(neighbour);
@@ -64,7 +64,7 @@ impl Stack {
     ) -> Option<ConnectionId> {
         let key = self.syn_sent.next_key()?;
         let place = self.tables.insert(hashed, Entry::new(Kind::SynSent, key).ok()?).ok()?;
-        let flow = self.secrets.flow(tuple);
+        let flow = hashed.flow(&self.secrets);
         let ends = Ends {
             route,
             local_port: tuple.local_port,

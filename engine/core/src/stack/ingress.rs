@@ -236,7 +236,7 @@ impl Stack {
             return;
         }
         let timestamps = record.ts_recent.map(|echo| {
-            let offset = self.secrets.flow(&arrival.tuple).ts_offset;
+            let offset = arrival.hashed.flow(&self.secrets).ts_offset;
             Timestamps { value: (self.now.as_millis() as u32).wrapping_add(offset), echo }
         });
         let repr = TcpRepr {

@@ -137,6 +137,20 @@ impl Neighbours {
         Ok(index)
     }
 
+    /// Holds entry `index` as [`Neighbours::hold`] does, if it says where its address is.
+    #[inline]
+    pub fn hold_known(&mut self, index: u16, now: Instant) -> bool {
+        let Some(entry) = self.entries.get_mut(usize::from(index)) else { return false };
+        match entry.state {
+            State::Known(_) => {
+                entry.users += 1;
+                entry.used_at = now;
+                true
+            }
+            State::Incomplete { .. } => false,
+        }
+    }
+
     /// A connection no longer uses entry `index`.
     pub fn release(&mut self, index: u16) {
         if let Some(entry) = self.entries.get_mut(usize::from(index)) {

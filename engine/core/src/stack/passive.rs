@@ -30,7 +30,7 @@ impl Stack {
             return;
         }
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
-        let flow = self.secrets.flow(&arrival.tuple);
+        let flow = arrival.hashed.flow(&self.secrets);
         let isn = flow.isn(self.now);
         let iss = above.map_or(isn, |above| above.latest(isn));
         let Some(key) = self.half_open.next_key() else {
@@ -147,8 +147,8 @@ impl Stack {
             self.counters.drop(DropReason::Paws);
             return self.challenge_half_open(transmit, &record, arrival);
         }
-        if let Some(index) = self.complete_handshake(transmit, events, key, &record, arrival) {
-            self.handle_synchronized(events, index, &arrival.segment);
+        if let Some(id) = self.complete_handshake(transmit, events, key, &record, arrival) {
+            self.take_first(transmit, events, id, &arrival.segment);
         }
     }
 
@@ -185,7 +185,7 @@ impl Stack {
         }
         self.counters.challenge_acks += 1;
         let (peer, tuple) = (record.peer(), arrival.tuple);
-        let value = self.clock.ms.wrapping_add(self.secrets.flow(&tuple).ts_offset);
+        let value = self.clock.ms.wrapping_add(arrival.hashed.flow(&self.secrets).ts_offset);
         let timestamps = peer.timestamp.map(|echo| Timestamps { value, echo });
         let repr = TcpRepr {
             source_port: tuple.local_port,
@@ -218,7 +218,7 @@ impl Stack {
         key: Key,
         record: &SynReceived,
         arrival: &Arrival<'_>,
-    ) -> Option<u32> {
+    ) -> Option<Key> {
         let listener = usize::from(record.listener);
         let waiting = self.listeners.get(listener).map(|l| (l.queue.len(), l.backlog as usize))?;
         if waiting.0 >= waiting.1 {
@@ -230,13 +230,14 @@ impl Stack {
             return None;
         }
         let own_mss = path_mss(self.capabilities.mtu, arrival.tuple.remote);
-        let ts_offset = self.secrets.flow(&arrival.tuple).ts_offset;
+        let ts_offset = arrival.hashed.flow(&self.secrets).ts_offset;
         let agreed = Agreement {
             rtt_us: record.rtt_us(self.now),
             resent: record.retries,
             ..record.peer().agree(own_mss, ts_offset, &self.config.tcp)
         };
-        let Some(neighbour) = self.hold_neighbour(arrival) else {
+        // The frame says where the next hop is, if nothing else does.
+        let Ok(neighbour) = self.hold_next_hop(arrival.tuple.remote, Some(arrival.mac)) else {
             self.counters.drop(DropReason::TooManyConnections);
             return None;
         };
@@ -265,13 +266,7 @@ impl Stack {
         self.counters.passive_opens += 1;
         self.listeners[listener].queue.push_back(new);
         self.accept(events);
-        Some(new.index)
-    }
-
-    /// The neighbour entry of the peer's next hop; the frame says where that is, if nothing else does.
-    fn hold_neighbour(&mut self, arrival: &Arrival<'_>) -> Option<u16> {
-        let hop = self.next_hop(arrival.tuple.remote);
-        self.neighbours.hold(hop, Some(arrival.mac), self.now).ok()
+        Some(new)
     }
 
     /// Puts both blocks at one index.

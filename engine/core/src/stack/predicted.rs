@@ -9,6 +9,7 @@ use crate::tcp::predict;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::Flag;
 use crate::wire::parse::PlainSegment;
+use crate::wire::tcp::Timestamps;
 
 use super::Stack;
 use super::burst::{Flow, InBurst, Outlook, OutlookKind, Outlooks};
@@ -73,19 +74,35 @@ impl Stack {
         in_burst: impl FnOnce() -> InBurst,
     ) -> bool {
         let Some(text) = segment.payload(frame) else { return false };
-        let Some(connection) = self.connections.get_mut(id) else { return false };
+        if self.connections.get(id).is_none() {
+            return false;
+        }
+        self.counters.segments_received += 1;
+        if !self.take_expected(transmit, events, text, id, segment, in_burst) {
+            self.handle_plain(events, id.index, frame, segment);
+        }
+        true
+    }
+
+    /// Takes in a plain segment with `text`, if it is the one that header prediction expects; otherwise nothing is touched.
+    #[inline(always)]
+    fn take_expected<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        text: &[u8],
+        id: Key,
+        segment: &PlainSegment,
+        in_burst: impl FnOnce() -> InBurst,
+    ) -> bool {
+        let connection = self.connections.at_mut(id.index);
+        if !connection.is_quiet() {
+            return false;
+        }
         let config = &self.config.tcp;
         let (warm, clock) = (&mut self.warm, &self.clock);
-        let taken = if connection.is_quiet() {
-            predict::take_predicted(connection, warm, id.index, config, clock, segment)
-        } else {
-            None
-        };
-        let Some(acked) = taken else {
-            self.handle_plain(events, id.index, frame, segment);
-            return true;
-        };
-        self.counters.segments_received += 1;
+        let taken = predict::take_predicted(connection, warm, id.index, config, clock, segment);
+        let Some(acked) = taken else { return false };
         if text.is_empty() {
             self.take_bare_ack(id, acked);
             return true;
@@ -125,6 +142,34 @@ impl Stack {
         }
     }
 
+    /// The segment that has completed the handshake of a connection, with or without text.
+    #[inline(never)]
+    pub(super) fn take_first<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        id: Key,
+        segment: &Segment<'_>,
+    ) {
+        let text = segment.payload;
+        // A quiet connection has timestamps: they are there, or the segment is none that it expects.
+        let is_taken = segment.timestamps.is_some_and(|Timestamps { value, .. }| {
+            let plain = PlainSegment {
+                seq: segment.seq.0,
+                ack: segment.ack.0,
+                ts_value: value,
+                window: segment.window,
+                payload: 0,
+                len: text.len() as u16,
+                flags: segment.control,
+            };
+            self.take_expected(transmit, events, text, id, &plain, || InBurst::MoreMayFollow)
+        });
+        if !is_taken {
+            self.handle_synchronized(events, id.index, segment);
+        }
+    }
+
     /// A plain segment of an open connection, as it was found in the table: its addresses need no questions.
     #[inline(never)]
     fn handle_plain<E: Events<Self>>(
@@ -134,7 +179,6 @@ impl Stack {
         frame: &[u8],
         plain: &PlainSegment,
     ) {
-        self.counters.segments_received += 1;
         if self.take_closing(index, plain) {
             return;
         }

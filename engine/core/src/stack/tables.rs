@@ -2,6 +2,7 @@
 
 use crate::base::OutOfMemory;
 use crate::table::{Entry, FamilyPlace, InFamily, InsertError, Lookup, TableReader, TableWriter};
+use crate::tcp::isn::{FlowSecret, Secrets};
 use crate::wire::Tuple;
 use crate::wire::hash::TupleHasher;
 
@@ -38,6 +39,15 @@ impl Hashed {
     #[inline]
     pub fn v4(words: [u32; 3], hasher: &TupleHasher) -> Self {
         Self::known_v4(words, hasher.v4(words) as u32)
+    }
+
+    /// What the numbers of the connection begin with.
+    #[inline]
+    pub fn flow(&self, secrets: &Secrets) -> FlowSecret {
+        match &self.words {
+            Words::V4(words) => secrets.flow_of(words),
+            Words::V6(words) => secrets.flow_of(words),
+        }
     }
 
     /// An IPv4 tuple whose hash is known.
@@ -92,14 +102,14 @@ impl Tables {
         self.v4.prefetch_slot(hash);
     }
 
-    /// Adds an entry and says where.
+    /// Adds an entry for a tuple that has just been looked up and has none, and says where.
     ///
     /// # Errors
-    /// [`InsertError`]: full, or there is one already.
+    /// [`InsertError::Full`].
     pub fn insert(&mut self, tuple: &Hashed, entry: Entry) -> Result<FamilyPlace, InsertError> {
         let place = match &tuple.words {
-            Words::V4(words) => InFamily::V4(self.v4.insert(tuple.hash, words, entry)?),
-            Words::V6(words) => InFamily::V6(self.v6.insert(tuple.hash, words, entry)?),
+            Words::V4(words) => InFamily::V4(self.v4.insert_new(tuple.hash, words, entry)?),
+            Words::V6(words) => InFamily::V6(self.v6.insert_new(tuple.hash, words, entry)?),
         };
         Ok(FamilyPlace::new(place))
     }

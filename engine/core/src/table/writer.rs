@@ -90,6 +90,20 @@ impl<const WORDS: usize> TableWriter<WORDS> {
         if let Some(existing) = self.find(hash, tuple) {
             return Err(InsertError::Exists(existing));
         }
+        self.insert_new(hash, tuple, entry)
+    }
+
+    /// The same for a tuple that has just been looked up, and has no entry.
+    ///
+    /// # Errors
+    /// [`InsertError::Full`] if there is no room.
+    pub fn insert_new(
+        &mut self,
+        hash: u32,
+        tuple: &[u32; WORDS],
+        entry: Entry,
+    ) -> Result<Place, InsertError> {
+        debug_assert!(self.find(hash, tuple).is_none(), "{tuple:?} has an entry");
         if self.len == self.connections_max {
             return Err(InsertError::Full);
         }

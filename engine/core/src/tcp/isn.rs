@@ -50,13 +50,26 @@ impl Secrets {
     /// What the numbers of the connection `tuple` begin with.
     #[inline]
     pub fn flow(&self, tuple: &Tuple) -> FlowSecret {
-        let hash = keyed(self.flows, tuple);
+        match tuple.words_v4() {
+            Some(words) => self.flow_of(&words),
+            None => self.flow_of(&tuple.words_v6()),
+        }
+    }
+
+    /// The same of the words of a tuple.
+    #[inline]
+    pub fn flow_of<const N: usize>(&self, words: &[u32; N]) -> FlowSecret {
+        let hash = siphash_2_4(self.flows, words);
         FlowSecret { isn: hash as u32, ts_offset: (hash >> 32) as u32 }
     }
 
     /// Where the search for a local port begins (RFC 6056 section 3.3.3): the tuple without that port.
     pub fn port_offset(&self, tuple: &Tuple) -> u32 {
-        keyed(self.ports, tuple) as u32
+        let hash = match tuple.words_v4() {
+            Some(words) => siphash_2_4(self.ports, &words),
+            None => siphash_2_4(self.ports, &tuple.words_v6()),
+        };
+        hash as u32
     }
 }
 
@@ -66,16 +79,9 @@ impl core::fmt::Debug for Secrets {
     }
 }
 
-fn keyed(key: [u64; 2], tuple: &Tuple) -> u64 {
-    match tuple.words_v4() {
-        Some(words) => siphash_2_4(key, &words),
-        None => siphash_2_4(key, &tuple.words_v6()),
-    }
-}
-
 /// SipHash-2-4 (Aumasson and Bernstein 2012) of `N` words, the low octet of each first. Their number is known to the
 /// compiler: nothing but the rounds remains.
-#[inline]
+#[inline(never)]
 fn siphash_2_4<const N: usize>([k0, k1]: [u64; 2], words: &[u32; N]) -> u64 {
     let mut state = [
         k0 ^ 0x736f_6d65_7073_6575,
