@@ -5,6 +5,7 @@ mod tests;
 
 use super::chunk::ChunkPool;
 use super::class::Handle;
+use crate::wire::{Parity, Sum};
 
 /// Most bytes in one queue; keeps distances between stream positions below the sign bit.
 const LEN_MAX: u32 = 1 << 30;
@@ -202,6 +203,17 @@ impl SendQueue {
             pool.set_cursor(head, last);
         }
         copied
+    }
+
+    /// Like [`gather`](Self::gather): fills `dst`, and returns its sum.
+    #[inline]
+    pub fn gather_summed(&self, pool: &mut ChunkPool, offset: u32, dst: &mut [u8]) -> Sum {
+        let (mut sum, mut done) = (Sum::ZERO, 0);
+        self.gather(pool, offset, dst, |to, from| {
+            sum = sum.append(Sum::copy(to, from), Parity::of(done));
+            done += from.len();
+        });
+        sum
     }
 
     /// Like [`gather`](Self::gather), with the caller's own cursor: used when it lies before `offset`, and left
