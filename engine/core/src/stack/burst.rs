@@ -88,6 +88,12 @@ impl Outlooks {
         &self.of[place % BURST_MAX]
     }
 
+    /// What is known of the frames from `place` on, and of those of bursts before.
+    #[inline(always)]
+    pub(super) fn from(&self, place: usize) -> &[Outlook] {
+        self.of.get(place..).unwrap_or_default()
+    }
+
     /// Whether more may come for the connection of the frame at `place`; it may say so where that is for another, or none.
     #[inline(always)]
     pub(super) fn in_burst(&self, id: Key, place: usize) -> InBurst {
