@@ -205,6 +205,7 @@ impl ChunkPool {
         (header.sent, header.sent_base) = (Handle::to_raw(cursor.chunk), cursor.base);
     }
 
+    #[inline]
     pub(super) fn base(&self, chunk: Handle) -> u32 {
         self.classes[chunk.class()].headers[chunk.index()].base
     }

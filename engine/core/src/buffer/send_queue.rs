@@ -5,6 +5,7 @@ mod tests;
 
 use super::chunk::ChunkPool;
 use super::class::Handle;
+use crate::wire::{Parity, Sum};
 
 /// Most bytes in one queue; keeps distances between stream positions below the sign bit.
 const LEN_MAX: u32 = 1 << 30;
@@ -88,12 +89,12 @@ impl SendQueue {
             (self.head, self.tail, self.head_base) = (Some(chunk), Some(chunk), self.end);
             return Some(Room { chunk, from: 0, len: len as u32 });
         };
-        let (chunk, from) = if self.room(pool, tail) >= len {
-            (tail, self.end.wrapping_sub(self.tail_base(pool, tail)))
-        } else {
-            (self.extend(pool, len, len)?, 0)
-        };
-        Some(Room { chunk, from, len: len as u32 })
+        let from = self.end.wrapping_sub(self.tail_base(pool, tail));
+        if from as usize + len <= pool.capacity(tail) {
+            return Some(Room { chunk: tail, from, len: len as u32 });
+        }
+        let chunk = self.extend(pool, len, len)?;
+        Some(Room { chunk, from: 0, len: len as u32 })
     }
 
     /// Appends the first `len` bytes of `room`, which the last [`reserve`](Self::reserve) gave; with zero it is given up.
@@ -202,6 +203,17 @@ impl SendQueue {
             pool.set_cursor(head, last);
         }
         copied
+    }
+
+    /// Like [`gather`](Self::gather): fills `dst`, and returns its sum.
+    #[inline]
+    pub fn gather_summed(&self, pool: &mut ChunkPool, offset: u32, dst: &mut [u8]) -> Sum {
+        let (mut sum, mut done) = (Sum::ZERO, 0);
+        self.gather(pool, offset, dst, |to, from| {
+            sum = sum.append(Sum::copy(to, from), Parity::of(done));
+            done += from.len();
+        });
+        sum
     }
 
     /// Like [`gather`](Self::gather), with the caller's own cursor: used when it lies before `offset`, and left

@@ -34,6 +34,8 @@ pub(super) struct Outlook {
     pub(super) kind: OutlookKind,
     pub(super) hash: u32,
     pub(super) tuple: [u32; 3],
+    /// Whether the plain segment before it in the burst has the same tuple.
+    is_repeat: bool,
     /// The connection that the tuple had when the burst was looked through.
     pub(super) id: Key,
     pub(super) segment: PlainSegment,
@@ -108,7 +110,11 @@ impl Outlooks {
         for (place, outlook) in self.of[..count].iter_mut().enumerate() {
             let frame = burst.frame(place);
             if outlook.read(stack, frame, burst.checksum(place)) {
-                if outlook.tuple != tuple {
+                if outlook.kind != OutlookKind::Plain {
+                    continue;
+                }
+                outlook.is_repeat = outlook.tuple == tuple;
+                if !outlook.is_repeat {
                     tuple = outlook.tuple;
                     hash = outlook.prepare(stack);
                 }
@@ -134,16 +140,16 @@ impl Outlooks {
     /// Looks up the connections of the plain segments, and asks for their blocks.
     #[inline(always)]
     fn find_all<E: Events<Stack>>(&mut self, stack: &Stack, events: &E, count: usize) {
-        let (mut tuple, mut kind, mut id) = ([0; 3], OutlookKind::General, Outlook::GENERAL.id);
+        let (mut kind, mut id) = (OutlookKind::General, Outlook::GENERAL.id);
         for (place, outlook) in self.of[..count].iter_mut().enumerate() {
             if outlook.kind != OutlookKind::Plain {
                 continue;
             }
-            if outlook.tuple == tuple {
+            if outlook.is_repeat {
                 (outlook.kind, outlook.id) = (kind, id);
             } else {
                 outlook.find(stack);
-                (tuple, kind, id) = (outlook.tuple, outlook.kind, outlook.id);
+                (kind, id) = (outlook.kind, outlook.id);
                 stack.connections.prefetch(id.index);
                 events.prefetch(id);
             }
@@ -171,6 +177,7 @@ impl Outlook {
         kind: OutlookKind::General,
         hash: 0,
         tuple: [0; 3],
+        is_repeat: false,
         id: Key { index: 0, generation: 0 },
         segment: PlainSegment::EMPTY,
     };

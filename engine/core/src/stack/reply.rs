@@ -1,6 +1,9 @@
-//! What a quiet connection has to send: its reply in one segment with the ACK on board, or the ACK alone, or nothing yet.
+//! What a quiet connection has to send: its reply with the ACK on board, in one segment or several, or the ACK alone, or nothing yet.
 
 use crate::port::{Medium, Transmit};
+use crate::tcp::clock::Clock;
+use crate::tcp::config::TcpConfig;
+use crate::tcp::connection::Connection;
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
 use crate::tcp::{output, predict, window};
@@ -17,7 +20,7 @@ pub(super) enum Replied {
     Sent,
     /// No frame was free.
     NoFrame,
-    /// The general path must look; nothing was touched.
+    /// The general path must look; what has left is noted.
     No,
 }
 
@@ -36,12 +39,14 @@ impl Stack {
         let room = connection.cwnd.min(connection.snd_wnd).saturating_sub(flight);
         // None at all is more than the limit, too.
         if len.wrapping_sub(1) >= mss.min(room) {
-            return if len == 0 { self.owe_quietly(transmit, index) } else { Replied::No };
+            return if len == 0 { self.owe_quietly(transmit, index) } else { self.stream(transmit, index) };
         }
         if flight > 0 && len < mss && !connection.flags.has(Flag::NoDelay) {
             return Replied::No;
         }
-        let Some(text) = connection.send.piece(&self.chunks, flight, len) else { return Replied::No };
+        let Some(text) = connection.send.piece(&self.chunks, flight, len) else {
+            return self.stream(transmit, index);
+        };
         if !self.template.is_for(connection.route, self.neighbours.changes()) {
             return self.reply_elsewhere(transmit, index);
         }
@@ -52,14 +57,8 @@ impl Stack {
         if self.template.send(transmit, &self.capabilities, &plain, text).is_err() {
             return Replied::NoFrame;
         }
-        connection.last_ack_sent = connection.rcv_nxt;
-        connection.delayed_ack_at = Tick::NONE;
+        handle_sent(connection, config, &self.clock, len);
         connection.flags.clear(Flags::of(&[Flag::AckNow, Flag::Pending]));
-        connection.snd_nxt += len;
-        output::time(connection, self.clock.us);
-        if !connection.retransmit_at.is_set() {
-            predict::start_timer(connection, config, &self.clock);
-        }
         let due = connection.retransmit_at;
         let is_armed = connection.armed_at.is_set_before(due);
         self.counters.frames_sent += 1;
@@ -67,6 +66,47 @@ impl Stack {
         if !is_armed {
             self.arm_earlier(index, due);
         }
+        Replied::Sent
+    }
+
+    /// Sends segments of a quiet connection's queue, one after the other, as long as each is full or the last, and the
+    /// windows have room for it; what is left the general path must judge.
+    #[inline(never)]
+    fn stream<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
+        if !self.has_template(index) {
+            return Replied::No;
+        }
+        let config = &self.config.tcp;
+        let connection = self.connections.at_mut(index);
+        let mss = u32::from(connection.mss);
+        loop {
+            let flight = connection.flight();
+            let unsent = connection.send.len() as u32 - flight;
+            let room = connection.cwnd.min(connection.snd_wnd).saturating_sub(flight);
+            let len = unsent.min(mss).min(room);
+            let is_last = len == unsent;
+            // Silly window avoidance (RFC 9293 section 3.8.6.2.1) and Nagle's algorithm are questions for elsewhere.
+            let is_clear = len == mss || is_last && (flight == 0 || connection.flags.has(Flag::NoDelay));
+            if !is_clear || len == 0 {
+                return Replied::No;
+            }
+            let flags = if is_last { Control::ACK | Control::PSH } else { Control::ACK };
+            let window = window::advertise(connection, config, config.receive_buffer);
+            let plain = plain_head(connection, &self.clock, connection.snd_nxt, flags, window);
+            let (send, chunks) = (&connection.send, &mut self.chunks);
+            let fill = |payload: &mut [u8]| send.gather_summed(chunks, flight, payload);
+            if self.template.send_filled(transmit, &self.capabilities, &plain, len as usize, fill).is_err() {
+                return Replied::NoFrame;
+            }
+            handle_sent(connection, config, &self.clock, len);
+            self.counters.frames_sent += 1;
+            self.counters.bytes_copied_out += u64::from(len);
+            if is_last {
+                break;
+            }
+        }
+        connection.flags.clear(Flags::of(&[Flag::AckNow, Flag::Pending]));
+        self.arm_quietly(index);
         Replied::Sent
     }
 
@@ -154,5 +194,17 @@ impl Stack {
         let mac = self.neighbours.link(connection.route.neighbour())?;
         let changes = self.neighbours.changes();
         Some(Template::new(connection.route, changes, mac, &self.capabilities.mac, local))
+    }
+}
+
+/// `len` octets of a quiet connection have left for the first time, with the ACK on board.
+#[inline(always)]
+fn handle_sent(connection: &mut Connection, config: &TcpConfig, clock: &Clock, len: u32) {
+    connection.last_ack_sent = connection.rcv_nxt;
+    connection.delayed_ack_at = Tick::NONE;
+    connection.snd_nxt += len;
+    output::time(connection, clock.us);
+    if !connection.retransmit_at.is_set() {
+        predict::start_timer(connection, config, clock);
     }
 }

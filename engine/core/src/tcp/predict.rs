@@ -47,11 +47,10 @@ impl Connection {
     /// ESTABLISHED, nothing lost, nothing waiting, nothing asked for: what the in-order path may take for granted.
     #[inline(always)]
     pub fn is_quiet(&self) -> bool {
-        let troubles = self.dup_acks | self.backoff | self.probes;
-        self.flags.matches(LOOKED_AT, PREDICTABLE)
-            && self.sides == Sides::OPEN
-            && troubles == 0
-            && self.receive.is_none()
+        // Four bytes side by side: one comparison.
+        const OPEN: u32 = u32::from_ne_bytes([Sides::OPEN.bits(), 0, 0, 0]);
+        let state = u32::from_ne_bytes([self.sides.bits(), self.dup_acks, self.backoff, self.probes]);
+        self.flags.matches(LOOKED_AT, PREDICTABLE) && state == OPEN && self.receive.is_none()
     }
 
     /// As [quiet](Connection::is_quiet), but for the end of either stream, which the application may know of or not.

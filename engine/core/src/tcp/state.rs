@@ -78,6 +78,12 @@ pub struct Sides(u8);
 impl Sides {
     /// ESTABLISHED.
     pub const OPEN: Self = Self(0);
+    /// The byte itself.
+    #[inline(always)]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
     const RECEIVE: u8 = 1 << 2;
     /// Our FIN left while the peer's side was open: CLOSING, not LAST_ACK, when both have crossed.
     const FIRST: u8 = 1 << 3;

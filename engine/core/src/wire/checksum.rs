@@ -3,8 +3,9 @@
 mod lane;
 #[cfg(test)]
 mod tests;
+mod wide;
 
-use lane::{BLOCK, Lane, tail_word};
+use lane::{LONG, Lane, tail_word};
 
 /// A ones' complement sum in the making.
 ///
@@ -39,7 +40,7 @@ impl Sum {
     /// The sum of `bytes`; an odd last byte is padded with a zero after it (RFC 1071).
     #[inline]
     pub fn of(bytes: &[u8]) -> Self {
-        if bytes.len() < BLOCK { Lane::default().finish_with(bytes, bytes) } else { Lane::of_long(bytes) }
+        if bytes.len() < LONG { Lane::default().finish_with(bytes, bytes) } else { Lane::of_long(bytes) }
     }
 
     /// The sum of an array: of a header, say. The length is known to the compiler, so no condition remains.
@@ -57,7 +58,7 @@ impl Sum {
     pub fn copy(destination: &mut [u8], source: &[u8]) -> Self {
         let len = destination.len().min(source.len());
         let (destination, source) = (&mut destination[..len], &source[..len]);
-        if len < BLOCK {
+        if len < LONG {
             Lane::default().finish_with_copy(destination, source)
         } else {
             Lane::copy_long(destination, source)

@@ -102,7 +102,23 @@ impl Template {
         plain: &PlainHead,
         text: &[u8],
     ) -> Result<(), NoFrame> {
-        let len = PLAIN_LEN + text.len();
+        self.send_filled(transmit, capabilities, plain, text.len(), |payload| Sum::copy(payload, text))
+    }
+
+    /// The same with `text_len` octets, which `fill` writes and sums.
+    ///
+    /// # Errors
+    /// [`NoFrame`]; `fill` was not called.
+    #[inline(always)]
+    pub fn send_filled<T: Transmit>(
+        &self,
+        transmit: &mut T,
+        capabilities: &Capabilities,
+        plain: &PlainHead,
+        text_len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Sum,
+    ) -> Result<(), NoFrame> {
+        let len = PLAIN_LEN + text_len;
         let Some(mut frame) = transmit.reserve() else { return Err(NoFrame) };
         let Some((fixed, payload)) =
             frame.get_mut(..len).and_then(|frame| frame.split_first_chunk_mut::<PLAIN_LEN>())
@@ -113,11 +129,9 @@ impl Template {
         let lengths = self.write_network(fixed, plain.remote, segment_len);
         let sum = write_transport(fixed, plain).add(self.pseudo).add(lengths);
         let (field, checksum) = match capabilities.transmit_checksum {
-            ChecksumOffload::Software => {
-                (!Sum::copy(payload, text).add_words(sum).fold(), TransmitChecksum::Complete)
-            }
+            ChecksumOffload::Software => (!fill(payload).add_words(sum).fold(), TransmitChecksum::Complete),
             ChecksumOffload::Device => {
-                payload.copy_from_slice(text);
+                fill(payload);
                 let pseudo = self.pseudo.add(lengths);
                 let offset = tcp::CHECKSUM_OFFSET as u16;
                 (Sum::ZERO.add_words(pseudo).fold(), TransmitChecksum::Partial { start: TCP as u16, offset })

@@ -1,11 +1,9 @@
 //! Additions with carry, over the bytes of memory.
 
-use super::Sum;
+use super::{Sum, wide};
 
-/// Bytes that are added in one turn of the loops for long messages.
-pub(super) const BLOCK: usize = 2 * HALF;
-/// Bytes of one chain of these.
-const HALF: usize = 64;
+/// Messages of so many bytes are long: the wide loop, worth its last addition, takes all but their ends.
+pub(super) const LONG: usize = 128;
 
 /// A sum whose carries are counted beside it.
 #[derive(Default)]
@@ -33,38 +31,22 @@ impl Lane {
         self.carries += carry as u64;
     }
 
-    /// A chain that begins anew, so that the processor works on the next one meanwhile. The carry out of it counts
-    /// one: 2^64 is 1 modulo 65535.
-    #[inline(always)]
-    fn add_half(&mut self, half: &[u8; HALF]) {
-        let (mut sum, mut carry) = (0_u64, false);
-        for word in half.as_chunks::<8>().0 {
-            (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
-        }
-        (self.sum, carry) = self.sum.carrying_add(sum, carry);
-        self.carries += carry as u64;
-    }
-
-    /// At least a block. Out of line: short messages do not need it.
+    /// Of a long message. Out of line: short messages do not need it.
     #[inline(never)]
     pub(super) fn of_long(bytes: &[u8]) -> Sum {
-        let mut lane = Self::default();
-        for [first, second] in bytes.as_chunks().0.as_chunks().0 {
-            lane.add_half(first);
-            lane.add_half(second);
-        }
-        lane.finish_with(&bytes[bytes.len() / BLOCK * BLOCK..], bytes)
+        let rest = &bytes[bytes.len() / wide::BLOCK * wide::BLOCK..];
+        wide::of_blocks(bytes).add(Self::default().finish_with(rest, bytes))
     }
 
-    /// The same, and copies them. In two passes: the second finds the bytes in the first level's cache, and a copy by
-    /// itself uses wider registers than one loop of both can; one pass measured the same.
+    /// The same, and copies them. Both have the same length.
     #[inline(never)]
     pub(super) fn copy_long(to: &mut [u8], from: &[u8]) -> Sum {
-        to.copy_from_slice(from);
-        Self::of_long(from)
+        let sum = wide::copy_blocks(to, from);
+        let done = from.len() / wide::BLOCK * wide::BLOCK;
+        sum.add(Self::default().finish_with_copy(&mut to[done..], &from[done..]))
     }
 
-    /// Adds `rest`, the last bytes of `whole`, less than a block.
+    /// Adds `rest`, the last bytes of `whole`, fewer than [`LONG`].
     #[inline(always)]
     pub(super) fn finish_with(mut self, rest: &[u8], whole: &[u8]) -> Sum {
         let tail = self.add_pieces(rest);
@@ -74,7 +56,7 @@ impl Lane {
         self.finish()
     }
 
-    /// Copies and adds less than a block.
+    /// Copies and adds fewer than [`LONG`].
     #[inline(always)]
     pub(super) fn finish_with_copy(mut self, to: &mut [u8], from: &[u8]) -> Sum {
         let tail = self.copy_pieces(to, from);
@@ -84,7 +66,7 @@ impl Lane {
         self.finish()
     }
 
-    /// The last bytes, less than a block, in pieces of fixed sizes: no loop, no call. Returns how many remain, fewer
+    /// The last bytes, fewer than [`LONG`], in pieces of fixed sizes: no loop, no call. Returns how many remain, fewer
     /// than 8.
     #[inline(always)]
     fn add_pieces(&mut self, bytes: &[u8]) -> usize {
