@@ -10,13 +10,21 @@ use crate::wire::parse::PlainSegment;
 use crate::wire::tcp::Flags as Control;
 
 use super::Stack;
+use super::burst::InBurst;
 use super::service::Served;
 
 impl Stack {
-    /// Takes in a plain segment that ends the peer's stream in order, or acknowledges the end of ours. Says whether it is
-    /// one; if not, nothing was touched.
+    /// Takes in a plain segment that ends the peer's stream in order, or acknowledges the end of ours, and serves the
+    /// connection, if no more may follow in the burst. Says whether it is one; if not, nothing was touched.
     #[inline]
-    pub(super) fn take_closing(&mut self, index: u32, segment: &PlainSegment) -> bool {
+    pub(super) fn take_closing<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        index: u32,
+        segment: &PlainSegment,
+        in_burst: InBurst,
+    ) -> bool {
         let connection = self.connections.at_mut(index);
         if !connection.is_calm() {
             return false;
@@ -27,12 +35,41 @@ impl Stack {
         if acked > 0 {
             connection.send.acknowledge(&mut self.chunks, acked as usize);
         }
-        self.pend(index);
+        // Marked, so that nothing that the application does puts it on the list.
+        let was_pending = connection.flags.has(Flag::Pending);
+        connection.flags.set(Flag::Pending);
         match fin {
             Fin::Present => self.finish_receive(index),
             Fin::Absent => {}
         }
+        if !was_pending {
+            self.serve_or_link(transmit, events, index, in_burst);
+        }
         true
+    }
+
+    /// A connection that is marked as pending, and not on the list, is served now if it ends and no more may follow in the
+    /// burst; else after the burst.
+    #[inline]
+    pub(super) fn serve_or_link<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        index: u32,
+        in_burst: InBurst,
+    ) {
+        let served = match in_burst {
+            InBurst::Last => self.serve_closing(transmit, events, index),
+            InBurst::MoreMayFollow => None,
+        };
+        match served {
+            Some(Served::Gone) => {}
+            Some(Served::Done) => {
+                self.connections.at_mut(index).flags.take(Flag::Pending);
+            }
+            // The service after the burst says whether there are frames again.
+            Some(Served::NoFrame) | None => self.link_pending(index),
+        }
     }
 
     /// Serves a connection that ends while nothing else happens on it: the application hears of the peer's FIN, ours or an

@@ -183,28 +183,48 @@ fn handle<T: Transmit, L: Peers, E: Events<Stack>>(
     bytes: &[u8],
     known: &Known<'_>,
 ) {
-    let arrival = match *known {
-        Known::Damaged => return stack.counters.drop(DropReason::BadChecksum),
-        Known::Plain(outlook) => stack.admit_plain(bytes, outlook),
+    match *known {
+        Known::Damaged => stack.counters.drop(DropReason::BadChecksum),
+        Known::Plain(outlook) => {
+            if let Some(arrival) = stack.admit_plain(bytes, outlook) {
+                strays.deal_with(stack, transmit, events, bytes, &arrival);
+            }
+        }
         Known::General(inbound, checksum) => match inbound.passed {
-            Passed::Tcp(_) => stack.admit(bytes, inbound, checksum),
-            Passed::Dropped => None,
+            Passed::Tcp(_) => {
+                if let Some(arrival) = stack.admit(bytes, inbound, checksum) {
+                    strays.deal_with(stack, transmit, events, bytes, &arrival);
+                }
+            }
+            Passed::Dropped => {}
             Passed::Other => {
                 if let Some(fact) = stack.handle_other(transmit, bytes, &inbound.packet) {
                     strays.peers.publish(fact);
                 }
-                None
             }
         },
-    };
-    let Some(arrival) = arrival else { return };
-    match strays.whose(stack, &arrival) {
-        Whose::Ours(entry) => stack.handle_tcp(transmit, events, &arrival, entry),
-        Whose::Theirs(shard) => match strays.peers.hand_over(shard, bytes) {
-            Ok(()) => stack.counters.handed_over += 1,
-            Err(_) => stack.counters.drop(DropReason::HandOverFull),
-        },
-        Whose::Unsure => stack.counters.drop(DropReason::HandOverFull),
+    }
+}
+
+impl<L: Peers> Strays<'_, L> {
+    /// A segment that was admitted: it is for a connection here, or on another shard.
+    #[inline(never)]
+    fn deal_with<T: Transmit, E: Events<Stack>>(
+        &mut self,
+        stack: &mut Stack,
+        transmit: &mut T,
+        events: &mut E,
+        bytes: &[u8],
+        arrival: &Arrival<'_>,
+    ) {
+        match self.whose(stack, arrival) {
+            Whose::Ours(entry) => stack.handle_tcp(transmit, events, arrival, entry),
+            Whose::Theirs(shard) => match self.peers.hand_over(shard, bytes) {
+                Ok(()) => stack.counters.handed_over += 1,
+                Err(_) => stack.counters.drop(DropReason::HandOverFull),
+            },
+            Whose::Unsure => stack.counters.drop(DropReason::HandOverFull),
+        }
     }
 }
 

@@ -126,6 +126,7 @@ impl Stack {
     }
 
     /// The same of a plain segment or a usual SYN, whose checksums are known to be right.
+    #[inline(always)]
     pub(super) fn admit_plain<'a>(&mut self, frame: &'a [u8], outlook: &Outlook) -> Option<Arrival<'a>> {
         let tuple = Tuple::from_words_v4(outlook.tuple);
         let Some(local) = self.local_index(tuple.local) else {

@@ -70,15 +70,15 @@ impl Stack {
         frame: &[u8],
         id: Key,
         segment: &PlainSegment,
-        in_burst: impl FnOnce() -> InBurst,
+        in_burst: impl Fn() -> InBurst,
     ) -> bool {
         let Some(text) = segment.payload(frame) else { return false };
         if self.connections.get(id).is_none() {
             return false;
         }
         self.counters.segments_received += 1;
-        if !self.take_expected(transmit, events, text, id, segment, in_burst) {
-            self.handle_plain(events, id.index, frame, segment);
+        if !self.take_expected(transmit, events, text, id, segment, &in_burst) {
+            self.handle_plain(transmit, events, id.index, frame, segment, in_burst());
         }
         true
     }
@@ -118,8 +118,11 @@ impl Stack {
         } else {
             self.store(events, id.index, 0, text);
         }
-        if !was_pending && (in_burst() != InBurst::Last || self.reply(transmit, id.index) != Replied::Sent) {
-            self.put_off(id.index);
+        if !was_pending {
+            let in_burst = in_burst();
+            if in_burst != InBurst::Last || self.reply(transmit, id.index) != Replied::Sent {
+                self.put_off(transmit, events, id.index, in_burst);
+            }
         }
         true
     }
@@ -171,24 +174,32 @@ impl Stack {
 
     /// A plain segment of an open connection, as it was found in the table: its addresses need no questions.
     #[inline(never)]
-    fn handle_plain<E: Events<Self>>(
+    fn handle_plain<T: Transmit, E: Events<Self>>(
         &mut self,
+        transmit: &mut T,
         events: &mut E,
         index: u32,
         frame: &[u8],
         plain: &PlainSegment,
+        in_burst: InBurst,
     ) {
-        if self.take_closing(index, plain) {
+        if self.take_closing(transmit, events, index, plain, in_burst) {
             return;
         }
         let Some(segment) = Segment::of_plain(plain, frame) else { return };
         self.handle_synchronized(events, index, &segment);
     }
 
-    /// A connection that is marked as pending has something to do after the burst.
+    /// A connection that is marked as pending has something to do that is no plain reply.
     #[inline(never)]
-    fn put_off(&mut self, index: u32) {
+    fn put_off<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        index: u32,
+        in_burst: InBurst,
+    ) {
         self.connections.at_mut(index).send.trim(&mut self.chunks);
-        self.link_pending(index);
+        self.serve_or_link(transmit, events, index, in_burst);
     }
 }
