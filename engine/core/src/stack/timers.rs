@@ -1,10 +1,11 @@
 //! What expires: connections, handshakes, TIME_WAIT, neighbour requests.
 
+use crate::base::prefetch::prefetch;
 use crate::base::slab::Key;
 use crate::base::time::{Duration, Instant};
 use crate::port::Transmit;
 use crate::shard::{CloseReason, Events};
-use crate::tcp::connection::{Doom, Farewell};
+use crate::tcp::connection::{Doom, Farewell, Warm};
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
 use crate::tcp::timer::{self, Expired};
@@ -66,6 +67,10 @@ impl Stack {
             let count = self.wheel.expire(self.now, &mut batch);
             for &index in &batch[..count] {
                 self.connections.prefetch(index);
+                if let Some(Warm { timer_at, fin_wait_2_at, .. }) = self.warm.get(index as usize) {
+                    prefetch(timer_at);
+                    prefetch(fin_wait_2_at);
+                }
             }
             for &index in &batch[..count] {
                 self.expire_connection(events, index);
