@@ -80,10 +80,6 @@ impl SendQueue {
     /// [`ChunkPool::chunk_max`], when the pool is exhausted (both counted there), or when the queue would pass 2^30 bytes.
     #[inline(always)]
     pub fn reserve(&mut self, pool: &mut ChunkPool, len: usize) -> Option<Room> {
-        if len > LEN_MAX as usize - self.len() {
-            pool.refuse_oversize();
-            return None;
-        }
         let Some(tail) = self.tail else {
             let chunk = pool.allocate(len, len, self.end)?;
             (self.head, self.tail, self.head_base) = (Some(chunk), Some(chunk), self.end);
@@ -100,7 +96,8 @@ impl SendQueue {
     /// Appends the first `len` bytes of `room`, which the last [`reserve`](Self::reserve) gave; with zero it is given up.
     #[inline]
     pub fn commit_room(&mut self, pool: &mut ChunkPool, room: Room, len: usize) {
-        self.end = self.end.wrapping_add(room.len.min(len as u32));
+        debug_assert!(len <= room.len as usize, "{len} bytes committed of a room for {}", room.len);
+        self.end = self.end.wrapping_add(len as u32);
         if self.is_empty() {
             self.clear(pool);
         }
@@ -292,6 +289,10 @@ impl SendQueue {
     /// Appends an empty chunk of at least `needed` bytes. What is queued already asks for large chunks, so that a bulk
     /// writer's queue has few.
     fn extend(&mut self, pool: &mut ChunkPool, needed: usize, preferred: usize) -> Option<Handle> {
+        if needed > LEN_MAX as usize - self.len() {
+            pool.refuse_oversize();
+            return None;
+        }
         let preferred = preferred.max(2 * self.len()).min(pool.chunk_max());
         let chunk = pool.allocate(needed, preferred, self.end)?;
         if let Some(tail) = self.tail {
@@ -315,8 +316,10 @@ impl SendQueue {
             let sent = pool.cursor(head);
             pool.release(head);
             (self.head, self.head_base) = (next.chunk, next.base);
+            // A chunk that was given up empty has the base of the next one.
+            let is_gone = sent.chunk == Some(head) || is_before(sent.base, next.base);
             if let Some(head) = self.head {
-                pool.set_cursor(head, if is_before(sent.base, next.base) { next } else { sent });
+                pool.set_cursor(head, if is_gone { next } else { sent });
             }
         }
     }

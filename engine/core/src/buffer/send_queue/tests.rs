@@ -144,6 +144,21 @@ fn in_order_transmission_stays_at_its_chunk_and_retransmission_does_not_move_it(
 }
 
 #[test]
+fn a_chunk_that_was_given_up_empty_is_no_cursor() {
+    let mut pool = pool_of([(8, 4), (16, 4), (32, 4), (64, 4)]);
+    let mut queue = SendQueue::EMPTY;
+    write(&mut queue, &mut pool, &[1; 3]);
+    queue.reserve(&mut pool, 6).unwrap();
+    queue.commit(&mut pool, 0);
+    write(&mut queue, &mut pool, &[2; 33]);
+    queue.push(&mut pool, &[3; 56]);
+    queue.acknowledge(&mut pool, 3);
+    assert_eq!(read(&mut queue, &mut pool, 0, 33), (vec![2; 33], 1));
+    queue.clear(&mut pool);
+    assert_eq!(in_use(&pool), [0; CLASSES]);
+}
+
+#[test]
 fn a_cursor_whose_chunk_was_acknowledged_starts_over() {
     let mut pool = pool_of([(8, 4), (16, 0), (32, 0), (64, 0)]);
     let mut queue = SendQueue::EMPTY;
