@@ -5,7 +5,7 @@ use crate::shard::{CloseReason, Events};
 use crate::table::{Entry, Kind};
 use crate::tcp::connection::Farewell;
 use crate::tcp::input::end_recovery;
-use crate::tcp::state::{Flag, State};
+use crate::tcp::state::Flag;
 use crate::tcp::time_wait::TimeWait;
 use crate::wire::Sum;
 use crate::wire::tcp::Flags as Control;
@@ -27,7 +27,8 @@ impl Stack {
     /// Both streams have ended: the connection is told off, and remembered if it must be.
     pub(super) fn retire<E: Events<Self>>(&mut self, events: &mut E, index: u32) {
         let connection = self.connections.at(index);
-        let needs_time_wait = connection.sides.state() == State::TimeWait;
+        // TIME_WAIT, or CLOSED.
+        let needs_time_wait = connection.sides.closed_first();
         let scale = connection.scales.receive();
         let record = TimeWait {
             place: self.warm[index as usize].place,
