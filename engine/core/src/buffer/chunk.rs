@@ -88,11 +88,11 @@ impl ChunkPool {
         self.oversize
     }
 
-    /// Address range of each class's memory, for advice about huge pages.
-    pub fn address_ranges(&self) -> [Range<usize>; CLASSES] {
-        array::from_fn(|class| {
-            let start = self.classes[class].bytes.as_ptr().addr();
-            start..start + self.classes[class].bytes.len()
+    /// Address ranges of each class's memory, for advice about huge pages.
+    pub fn address_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.classes.iter().flat_map(|Class { bytes, headers, .. }| {
+            let (text, notes) = (bytes.as_ptr().addr(), headers.as_ptr().addr());
+            [text..text + bytes.len(), notes..notes + size_of_val(headers.as_slice())]
         })
     }
 
@@ -174,12 +174,15 @@ impl ChunkPool {
     }
 
     #[inline(always)]
-    pub(super) fn prefetch(&self, chunk: Handle) {
-        let class = &self.classes[chunk.class()];
-        if let (Some(first), Some(header)) =
-            (class.bytes.get(chunk.index() * self.capacity(chunk)), class.headers.get(chunk.index()))
-        {
+    pub(super) fn prefetch_text(&self, chunk: Handle) {
+        if let Some(first) = self.classes[chunk.class()].bytes.get(chunk.index() * self.capacity(chunk)) {
             prefetch(first);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn prefetch_header(&self, chunk: Handle) {
+        if let Some(header) = self.classes[chunk.class()].headers.get(chunk.index()) {
             prefetch(header);
         }
     }
@@ -205,7 +208,7 @@ impl ChunkPool {
         (header.sent, header.sent_base) = (Handle::to_raw(cursor.chunk), cursor.base);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn base(&self, chunk: Handle) -> u32 {
         self.classes[chunk.class()].headers[chunk.index()].base
     }

@@ -246,11 +246,20 @@ impl SendQueue {
         Some(pool.piece(chunk, from as usize, len as usize))
     }
 
-    /// Asks for the first chunk's first line.
+    /// Asks for the first chunk's first line and what the pool has noted with it: what giving it back touches.
     #[inline(always)]
     pub fn prefetch(&self, pool: &ChunkPool) {
         if let Some(chunk) = self.head {
-            pool.prefetch(chunk);
+            pool.prefetch_text(chunk);
+            pool.prefetch_header(chunk);
+        }
+    }
+
+    /// Asks for the first chunk's first line.
+    #[inline(always)]
+    pub fn prefetch_text(&self, pool: &ChunkPool) {
+        if let Some(chunk) = self.head {
+            pool.prefetch_text(chunk);
         }
     }
 

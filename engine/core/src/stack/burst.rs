@@ -1,6 +1,7 @@
 //! A burst, looked through before its frames' turns come: headers and hashes of all, then the connections of the plain
 //! ones, so that each turn finds its cache lines there.
 
+use crate::base::prefetch::prefetch;
 use crate::base::slab::Key;
 use crate::port::{Burst, ReceivedChecksum};
 use crate::shard::Events;
@@ -88,6 +89,12 @@ impl Outlooks {
         &self.of[place % BURST_MAX]
     }
 
+    /// What is known of the frames from `place` on, and of those of bursts before.
+    #[inline(always)]
+    pub(super) fn from(&self, place: usize) -> &[Outlook] {
+        self.of.get(place..).unwrap_or_default()
+    }
+
     /// Whether more may come for the connection of the frame at `place`; it may say so where that is for another, or none.
     #[inline(always)]
     pub(super) fn in_burst(&self, id: Key, place: usize) -> InBurst {
@@ -106,6 +113,10 @@ impl Outlooks {
         inbound: &mut [Inbound; BURST_MAX],
     ) {
         self.all_plain = true;
+        let is_far = stack.tables.len() > NEAR_MAX;
+        if is_far {
+            (0..count).for_each(|place| prefetch_frame(burst.frame(place)));
+        }
         let (mut tuple, mut hash) = ([0; 3], 0);
         for (place, outlook) in self.of[..count].iter_mut().enumerate() {
             let frame = burst.frame(place);
@@ -127,7 +138,6 @@ impl Outlooks {
                 self.all_plain = false;
             }
         }
-        let is_far = stack.tables.len() > NEAR_MAX;
         if is_far {
             self.of[..count].iter().for_each(|outlook| stack.tables.prefetch_slot_v4(outlook.hash));
         }
@@ -151,7 +161,9 @@ impl Outlooks {
                 outlook.find(stack);
                 (kind, id) = (outlook.kind, outlook.id);
                 stack.connections.prefetch(id.index);
-                events.prefetch(id);
+                if outlook.segment.len > 0 {
+                    events.prefetch(id);
+                }
             }
             self.last[id.index as usize % LAST_CLASSES] = place as u8;
         }
@@ -162,12 +174,28 @@ impl Stack {
     /// Asks for what lies behind a connection's block, which is read now.
     #[inline(always)]
     fn prefetch_behind(&self, outlook: &Outlook) {
-        if let Outlook { kind: OutlookKind::Expected, id, .. } = outlook
+        if let Outlook { kind: OutlookKind::Expected, id, segment, .. } = outlook
             && let Some(connection) = self.connections.get(*id)
         {
-            connection.send.prefetch(&self.chunks);
-            self.wheel.prefetch(id.index);
+            if segment.len == 0 {
+                // Its chunk goes back to the pool, and is the first to be taken again.
+                connection.send.prefetch(&self.chunks);
+                return;
+            }
+            connection.send.prefetch_text(&self.chunks);
+            if !connection.armed_at.is_set() {
+                self.wheel.prefetch(id.index);
+            }
         }
+    }
+}
+
+/// Asks for the lines of a small frame.
+#[inline(always)]
+fn prefetch_frame(frame: &[u8]) {
+    const LINE: usize = 64;
+    for line in frame.iter().step_by(LINE).take(3) {
+        prefetch(line);
     }
 }
 

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use crate::base::time::{Duration, Instant};
 use crate::shard::{CloseReason, ConnectError, ConnectionId, ConnectionInfo, Host, Reading, WriteError};
-use crate::tcp::connection::{Connection, Doom, Farewell};
+use crate::tcp::connection::{Connection, Doom, Farewell, WarmDeadlines};
 use crate::tcp::state::{Flag, SendSide};
 use crate::tcp::tick::Tick;
 
@@ -192,9 +192,8 @@ impl Host for Stack {
     }
 
     fn set_timer(&mut self, id: ConnectionId, at: Option<Instant>) {
-        if self.connections.get(id).is_none() {
-            return;
-        }
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.warm_deadlines = WarmDeadlines::Possible;
         self.warm[id.index as usize].timer_at = at;
         if let Some(at) = at {
             self.arm(id.index, self.timer_tick(at));

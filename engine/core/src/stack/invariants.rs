@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::base::slab::Key;
 use crate::shard::Reading;
-use crate::tcp::connection::{Connection, Warm};
+use crate::tcp::connection::{Connection, Warm, WarmDeadlines};
 use crate::tcp::state::{Flag, SendSide};
 use crate::tcp::tick::Tick;
 use crate::tcp::timer;
@@ -94,6 +94,10 @@ impl Stack {
     fn is_watched(&self, connection: &Connection, warm: &Warm) -> bool {
         let timer = warm.timer_at.map_or(Tick::NONE, |at| self.timer_tick(at));
         let due = timer::deadline(connection, warm).earliest(timer);
+        let of_warm = timer.earliest(warm.fin_wait_2_at);
+        if of_warm.is_set() && connection.warm_deadlines == WarmDeadlines::None {
+            return false;
+        }
         !due.is_set()
             || connection.armed_at.is_set() && connection.armed_at.earliest(due) == connection.armed_at
     }

@@ -27,9 +27,8 @@ impl Stack {
         outlooks: &Outlooks,
         places: Range<usize>,
     ) -> usize {
-        let Range { start, end } = places;
-        for place in start..end {
-            let outlook = outlooks.at(place);
+        let end = places.end;
+        for (outlook, place) in outlooks.from(places.start).iter().zip(places) {
             let Outlook { kind: OutlookKind::Expected, id, segment, .. } = outlook else { return place };
             let in_burst = || outlooks.in_burst(*id, place);
             if !self.handle_expected(transmit, events, burst.frame(place), *id, segment, in_burst) {

@@ -2,7 +2,7 @@
 
 use crate::port::Transmit;
 use crate::shard::{Events, Reading};
-use crate::tcp::connection::Connection;
+use crate::tcp::connection::{Connection, WarmDeadlines};
 use crate::tcp::output;
 use crate::tcp::state::{Flag, Flags, SendSide};
 use crate::tcp::tick::Tick;
@@ -166,6 +166,7 @@ impl Stack {
         if connection.sides.is_fin_wait_2() && connection.flags.has(Flag::Closed) {
             let warm = &mut self.warm[index as usize];
             if !warm.fin_wait_2_at.is_set() {
+                connection.warm_deadlines = WarmDeadlines::Possible;
                 let timeout = u64::from(self.config.tcp.tcp_fin_timeout_ms);
                 warm.fin_wait_2_at = Tick::at(self.now + crate::base::time::Duration::from_millis(timeout));
                 let at = warm.fin_wait_2_at;

@@ -4,7 +4,7 @@ use crate::base::slab::Key;
 use crate::base::time::{Duration, Instant};
 use crate::port::Transmit;
 use crate::shard::{CloseReason, Events};
-use crate::tcp::connection::{Doom, Farewell};
+use crate::tcp::connection::{Doom, Farewell, WarmDeadlines};
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
 use crate::tcp::timer::{self, Expired};
@@ -68,7 +68,9 @@ impl Stack {
                 self.connections.prefetch(index);
             }
             for &index in &batch[..count] {
-                self.expire_connection(events, index);
+                if !self.is_early(index) {
+                    self.expire_connection(events, index);
+                }
             }
             fired += count;
             if count == 0 {
@@ -76,6 +78,28 @@ impl Stack {
             }
         }
         fired as u32
+    }
+
+    /// Whether the wheel looks at a connection too early, as it mostly does: then it is armed again, if for anything, and
+    /// the warm block stays cold.
+    #[inline]
+    fn is_early(&mut self, index: u32) -> bool {
+        if self.connections.key_at(index).is_none() {
+            return false;
+        }
+        let connection = self.connections.at_mut(index);
+        let due = connection.retransmit_at.earliest(connection.delayed_ack_at);
+        if connection.warm_deadlines != WarmDeadlines::None
+            || due.is_due(self.now)
+            || connection.flags.has_any(Flags::of(&[Flag::SendFull, Flag::Unshown]))
+        {
+            return false;
+        }
+        connection.armed_at = Tick::NONE;
+        if due.is_set() {
+            self.arm(index, due);
+        }
+        true
     }
 
     fn expire_connection<E: Events<Self>>(&mut self, events: &mut E, index: u32) {

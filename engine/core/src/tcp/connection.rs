@@ -110,7 +110,8 @@ pub struct Connection {
     pub probes: u8,
     /// Window scales.
     pub scales: Scales,
-    _reserved: u8,
+    /// Whether the warm block has deadlines, too.
+    pub warm_deadlines: WarmDeadlines,
     /// Next octet expected.
     pub rcv_nxt: SequenceNumber,
     /// Right edge of the window as last advertised; it never moves left.
@@ -175,6 +176,16 @@ impl Slotted for Connection {
     }
 }
 
+/// Whether the warm block of a connection must be looked at for a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum WarmDeadlines {
+    /// [`Warm::timer_at`] and [`Warm::fin_wait_2_at`] were never set.
+    None,
+    /// One may be set.
+    Possible,
+}
+
 /// What a connection needs beyond the in-order path.
 #[derive(Debug)]
 pub struct Warm {
@@ -192,11 +203,11 @@ pub struct Warm {
     pub recovery: Option<core::num::NonZeroU32>,
     /// Where the peer's FIN lies, when it came ahead of missing octets ([`Flag::FinAhead`]).
     pub fin_at: SequenceNumber,
-    /// When FIN_WAIT_2 ends for a connection that the application has closed.
+    /// When FIN_WAIT_2 ends for a connection that the application has closed; [`WarmDeadlines`] says that it may be set.
     pub fin_wait_2_at: Tick,
     /// Index of the listener it came by, or none for one that we opened.
     pub listener: Option<u8>,
-    /// The application's timer.
+    /// The application's timer; [`WarmDeadlines`] says that it may be set.
     pub timer_at: Option<Instant>,
     /// Where the connection table has its tuple.
     pub place: FamilyPlace,
@@ -302,7 +313,7 @@ pub fn begin(ends: &Ends, snd_nxt: SequenceNumber, config: &TcpConfig) -> (Conne
         rtt_seq: snd_nxt,
         rtt_sent_us: 0,
         route: ends.route,
-        _reserved: 0,
+        warm_deadlines: WarmDeadlines::None,
         _reserved_2: 0,
         probes: 0,
         ports: Ports::new(ends.local_port, ends.remote_port),
