@@ -20,6 +20,7 @@ use super::Stack;
 use super::counters::DropReason;
 use super::egress::{self, Head, path_mss};
 use super::ingress::Arrival;
+use super::reply::Replied;
 use super::tables::Hashed;
 
 /// Ports that are tried for one connection at most (RFC 6056 section 3.3.1 asks for a bound).
@@ -195,8 +196,13 @@ impl Stack {
         if self.complete_open(key, &record, arrival) {
             self.counters.active_opens += 1;
             events.opened(self, record.connection, Origin::Connected);
-            self.connections.at_mut(index).flags.set(Flag::AckNow);
-            self.pend(index);
+            let connection = self.connections.at_mut(index);
+            connection.flags.set(Flag::AckNow);
+            // On the list it stays there; otherwise what is queued leaves at once, with the ACK on board.
+            if connection.flags.has(Flag::Pending) || self.reply_out_of_line(transmit, index) != Replied::Sent
+            {
+                self.pend(index);
+            }
         }
     }
 

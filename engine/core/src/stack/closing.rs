@@ -3,14 +3,15 @@
 use crate::port::Transmit;
 use crate::shard::{Events, Reading};
 use crate::tcp::input::Fin;
+use crate::tcp::output;
 use crate::tcp::predict::{self, Closing};
 use crate::tcp::state::{Flag, SendSide};
-use crate::tcp::{output, window};
 use crate::wire::parse::PlainSegment;
 use crate::wire::tcp::Flags as Control;
 
 use super::Stack;
 use super::burst::InBurst;
+use super::reply::Replied;
 use super::service::Served;
 
 impl Stack {
@@ -97,15 +98,16 @@ impl Stack {
         let sent = if connection.sides.send() == SendSide::FinQueued {
             self.send_fin(transmit, index)
         } else if connection.flags.has(Flag::AckNow) {
-            self.send_closing(transmit, index, Control::ACK)
+            self.send_bare_quietly(transmit, index, Control::ACK)
         } else if connection.sides.has_ended() {
-            Some(Served::Done)
+            Replied::Sent
         } else {
-            None
+            Replied::No
         };
-        match sent? {
-            Served::Done => Some(self.settle(events, index)),
-            served @ (Served::NoFrame | Served::Gone) => Some(served),
+        match sent {
+            Replied::Sent => Some(self.settle(events, index)),
+            Replied::NoFrame => Some(Served::NoFrame),
+            Replied::No => None,
         }
     }
 
@@ -123,9 +125,9 @@ impl Stack {
     }
 
     /// Sends our FIN alone.
-    fn send_fin<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Option<Served> {
-        let sent = self.send_closing(transmit, index, Control::ACK | Control::FIN)?;
-        if matches!(sent, Served::Done) {
+    fn send_fin<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
+        let sent = self.send_bare_quietly(transmit, index, Control::ACK | Control::FIN);
+        if sent == Replied::Sent {
             let connection = self.connections.at_mut(index);
             connection.snd_nxt += 1;
             connection.sides.set_send(SendSide::FinSent);
@@ -134,24 +136,6 @@ impl Stack {
                 predict::start_timer(connection, &self.config.tcp, &self.clock);
             }
         }
-        Some(sent)
-    }
-
-    /// Sends a plain segment without text.
-    fn send_closing<T: Transmit>(&mut self, transmit: &mut T, index: u32, flags: Control) -> Option<Served> {
-        let seq = self.connections.at(index).snd_nxt;
-        match self.send_plain(transmit, index, seq, flags, 0) {
-            Ok(true) => {
-                window::handle_ack_sent(self.connections.at_mut(index));
-                self.counters.frames_sent += 1;
-                Some(Served::Done)
-            }
-            Ok(false) => None,
-            Err(_) => {
-                // The window counts as told already: what was due is due again.
-                self.connections.at_mut(index).flags.set(Flag::AckNow);
-                Some(Served::NoFrame)
-            }
-        }
+        sent
     }
 }

@@ -5,7 +5,6 @@ use crate::shard::Events;
 use crate::table::{Entry, Kind as EntryKind};
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SequenceNumber;
-use crate::tcp::time_wait;
 use crate::wire::hash::TupleHasher;
 use crate::wire::parse::{OptionsLayout, classify_into, verify_network, verify_transport};
 use crate::wire::tcp::{Flags as Control, Options, SynOptions, TcpRepr, Timestamps};
@@ -199,58 +198,6 @@ impl Stack {
                 self.refuse(transmit, arrival);
             }
         }
-    }
-
-    fn handle_time_wait<T: Transmit>(&mut self, transmit: &mut T, entry: Entry, arrival: &Arrival<'_>) {
-        let record = self.time_wait.at(entry.index());
-        let verdict = record.handle_segment(&arrival.segment, &self.config.tcp);
-        if !matches!(verdict, time_wait::Verdict::Reopen(_)) {
-            self.counters.drop(DropReason::TimeWait);
-        }
-        match verdict {
-            time_wait::Verdict::Drop => {}
-            time_wait::Verdict::Acknowledge => self.acknowledge_time_wait(transmit, &record, arrival),
-            time_wait::Verdict::Restart => {
-                let expires_at = time_wait::TimeWait::expiry(&self.config.tcp, self.now);
-                self.time_wait.restart(entry.index(), expires_at);
-                self.acknowledge_time_wait(transmit, &record, arrival);
-            }
-            time_wait::Verdict::Over => self.end_time_wait(entry.index()),
-            time_wait::Verdict::Reopen(above) => match self.listener_for(&arrival.tuple) {
-                Some(listener) => {
-                    self.end_time_wait(entry.index());
-                    self.handle_syn(transmit, listener, arrival, Some(above));
-                }
-                None => self.acknowledge_time_wait(transmit, &record, arrival),
-            },
-        }
-    }
-
-    fn acknowledge_time_wait<T: Transmit>(
-        &mut self,
-        transmit: &mut T,
-        record: &time_wait::TimeWait,
-        arrival: &Arrival<'_>,
-    ) {
-        if !self.answers.allow(self.now) {
-            self.counters.drop(DropReason::RateLimited);
-            return;
-        }
-        let timestamps = record.ts_recent.map(|echo| {
-            let offset = arrival.hashed.flow(&self.secrets).ts_offset;
-            Timestamps { value: (self.now.as_millis() as u32).wrapping_add(offset), echo }
-        });
-        let repr = TcpRepr {
-            source_port: arrival.tuple.local_port,
-            destination_port: arrival.tuple.remote_port,
-            seq: record.snd_nxt.0,
-            ack: record.rcv_nxt.0,
-            flags: Control::ACK,
-            window: record.window,
-            urgent: 0,
-            options: Options { timestamps, ..Options::NONE },
-        };
-        self.answer(transmit, arrival, &repr);
     }
 
     /// RST for a segment that belongs to nothing (RFC 9293 section 3.10.7.1).

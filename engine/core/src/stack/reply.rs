@@ -133,22 +133,36 @@ impl Stack {
 
     /// Sends the ACK of a quiet connection alone.
     fn acknowledge_quietly<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
+        let sent = self.send_bare_quietly(transmit, index, Control::ACK);
+        if sent == Replied::Sent {
+            self.connections.at_mut(index).flags.take(Flag::Pending);
+            self.arm_quietly(index);
+        }
+        sent
+    }
+
+    /// Sends a segment without text for a connection with timestamps that has received all in order.
+    #[inline]
+    pub(super) fn send_bare_quietly<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        index: u32,
+        flags: Control,
+    ) -> Replied {
         if !self.has_template(index) {
             return Replied::No;
         }
         let config = &self.config.tcp;
         let connection = self.connections.at_mut(index);
         let window = window::advertise(connection, config, config.receive_buffer);
-        let plain = plain_head(connection, &self.clock, connection.snd_nxt, Control::ACK, window);
+        let plain = plain_head(connection, &self.clock, connection.snd_nxt, flags, window);
         if self.template.send(transmit, &self.capabilities, &plain, &[]).is_err() {
             // The window counts as told already: what was due is due again.
             connection.flags.set(Flag::AckNow);
             return Replied::NoFrame;
         }
         window::handle_ack_sent(connection);
-        connection.flags.take(Flag::Pending);
         self.counters.frames_sent += 1;
-        self.arm_quietly(index);
         Replied::Sent
     }
 

@@ -5,13 +5,15 @@ use crate::shard::{CloseReason, Events};
 use crate::table::{Entry, Kind};
 use crate::tcp::connection::Farewell;
 use crate::tcp::input::end_recovery;
-use crate::tcp::state::{Flag, State};
-use crate::tcp::time_wait::TimeWait;
+use crate::tcp::state::Flag;
+use crate::tcp::time_wait::{self, TimeWait};
 use crate::wire::Sum;
-use crate::wire::tcp::Flags as Control;
+use crate::wire::tcp::{Flags as Control, Options, TcpRepr, Timestamps};
 
 use super::Stack;
+use super::counters::DropReason;
 use super::egress::send_segment;
+use super::ingress::Arrival;
 use super::service::Served;
 
 /// What happens to the table entry of a connection that is removed.
@@ -27,7 +29,8 @@ impl Stack {
     /// Both streams have ended: the connection is told off, and remembered if it must be.
     pub(super) fn retire<E: Events<Self>>(&mut self, events: &mut E, index: u32) {
         let connection = self.connections.at(index);
-        let needs_time_wait = connection.sides.state() == State::TimeWait;
+        // TIME_WAIT, or CLOSED.
+        let needs_time_wait = connection.sides.closed_first();
         let scale = connection.scales.receive();
         let record = TimeWait {
             place: self.warm[index as usize].place,
@@ -63,6 +66,64 @@ impl Stack {
             self.counters.time_wait_evicted += 1;
             self.end_time_wait(index);
         }
+    }
+
+    /// A segment for a connection in TIME_WAIT.
+    pub(super) fn handle_time_wait<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        entry: Entry,
+        arrival: &Arrival<'_>,
+    ) {
+        let record = self.time_wait.at(entry.index());
+        let verdict = record.handle_segment(&arrival.segment, &self.config.tcp);
+        if !matches!(verdict, time_wait::Verdict::Reopen(_)) {
+            self.counters.drop(DropReason::TimeWait);
+        }
+        match verdict {
+            time_wait::Verdict::Drop => {}
+            time_wait::Verdict::Acknowledge => self.acknowledge_time_wait(transmit, &record, arrival),
+            time_wait::Verdict::Restart => {
+                let expires_at = time_wait::TimeWait::expiry(&self.config.tcp, self.now);
+                self.time_wait.restart(entry.index(), expires_at);
+                self.acknowledge_time_wait(transmit, &record, arrival);
+            }
+            time_wait::Verdict::Over => self.end_time_wait(entry.index()),
+            time_wait::Verdict::Reopen(above) => match self.listener_for(&arrival.tuple) {
+                Some(listener) => {
+                    self.end_time_wait(entry.index());
+                    self.handle_syn(transmit, listener, arrival, Some(above));
+                }
+                None => self.acknowledge_time_wait(transmit, &record, arrival),
+            },
+        }
+    }
+
+    fn acknowledge_time_wait<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        record: &time_wait::TimeWait,
+        arrival: &Arrival<'_>,
+    ) {
+        if !self.answers.allow(self.now) {
+            self.counters.drop(DropReason::RateLimited);
+            return;
+        }
+        let timestamps = record.ts_recent.map(|echo| {
+            let offset = arrival.hashed.flow(&self.secrets).ts_offset;
+            Timestamps { value: (self.now.as_millis() as u32).wrapping_add(offset), echo }
+        });
+        let repr = TcpRepr {
+            source_port: arrival.tuple.local_port,
+            destination_port: arrival.tuple.remote_port,
+            seq: record.snd_nxt.0,
+            ack: record.rcv_nxt.0,
+            flags: Control::ACK,
+            window: record.window,
+            urgent: 0,
+            options: Options { timestamps, ..Options::NONE },
+        };
+        self.answer(transmit, arrival, &repr);
     }
 
     /// Ends a TIME_WAIT, by its index.

@@ -4,7 +4,7 @@ use crate::port::Transmit;
 use crate::shard::{Events, Reading};
 use crate::tcp::connection::{Connection, WarmDeadlines};
 use crate::tcp::output;
-use crate::tcp::state::{Flag, Flags, SendSide, State};
+use crate::tcp::state::{Flag, Flags, SendSide};
 use crate::tcp::tick::Tick;
 use crate::tcp::window;
 use crate::wire::Tuple;
@@ -163,7 +163,7 @@ impl Stack {
         }
         let connection = self.connections.at_mut(index);
         connection.send.trim(&mut self.chunks);
-        if connection.sides.state() == State::FinWait2 && connection.flags.has(Flag::Closed) {
+        if connection.sides.is_fin_wait_2() && connection.flags.has(Flag::Closed) {
             let warm = &mut self.warm[index as usize];
             if !warm.fin_wait_2_at.is_set() {
                 connection.warm_deadlines = WarmDeadlines::Possible;

@@ -5,7 +5,7 @@ use crate::shard::{CloseReason, ConnectionId, Events, Host, Reading};
 use crate::tcp::connection::{Doom, Farewell};
 use crate::tcp::input::{self, Accepted, Fin, Refused, Verdict};
 use crate::tcp::segment::Segment;
-use crate::tcp::state::{Flag, ReceiveSide, State};
+use crate::tcp::state::{Flag, ReceiveSide};
 use crate::tcp::window;
 
 use super::Stack;
@@ -319,8 +319,7 @@ impl Stack {
     /// Whether both streams have ended and the application knows.
     pub(super) fn is_finished(&self, index: u32) -> bool {
         let connection = self.connections.at(index);
-        matches!(connection.sides.state(), State::TimeWait | State::Closed)
-            && !connection.flags.has(Flag::EndUntold)
+        connection.sides.has_ended() && !connection.flags.has(Flag::EndUntold)
     }
 
     /// The connection is to be removed when it is served; the first reason counts.

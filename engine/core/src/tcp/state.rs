@@ -135,7 +135,13 @@ impl Sides {
     /// Whether both FINs were sent, received and acknowledged: TIME_WAIT or CLOSED.
     #[inline]
     pub const fn has_ended(self) -> bool {
-        matches!((self.send(), self.receive()), (SendSide::FinAcked, ReceiveSide::Finished))
+        self.0 & (Self::RECEIVE | 3) == Self::RECEIVE | SendSide::FinAcked as u8
+    }
+
+    /// Whether this is FIN-WAIT-2.
+    #[inline]
+    pub const fn is_fin_wait_2(self) -> bool {
+        self.0 & (Self::RECEIVE | 3) == SendSide::FinAcked as u8
     }
 
     /// The name that RFC 9293 gives it.
@@ -275,6 +281,7 @@ mod tests {
         assert_eq!(crossed.state(), State::TimeWait);
         sides.set_send(SendSide::FinAcked);
         assert_eq!(sides.state(), State::FinWait2);
+        assert!(sides.is_fin_wait_2() && !crossed.is_fin_wait_2() && !Sides::OPEN.is_fin_wait_2());
     }
 
     #[test]

@@ -36,6 +36,51 @@ struct Sent {
     flags: u8,
 }
 
+impl Sent {
+    fn plain(&self) -> PlainSegment {
+        PlainSegment {
+            seq: (RCV_NXT + self.seq as u32).0,
+            ack: (SND_UNA + self.ack as u32).0,
+            ts_value: TS_RECENT.wrapping_add(self.ts as u32),
+            window: self.window,
+            payload: 0,
+            len: self.len,
+            flags: Control::from_bits(self.flags),
+        }
+    }
+}
+
+fn segment_of<'a>(plain: &PlainSegment, text: &'a [u8]) -> Segment<'a> {
+    Segment {
+        seq: SequenceNumber(plain.seq),
+        ack: SequenceNumber(plain.ack),
+        window: plain.window,
+        control: plain.flags,
+        timestamps: Some(Timestamps { value: plain.ts_value, echo: 0 }),
+        options: &[],
+        payload: text,
+    }
+}
+
+/// All numbers of a connection; the queues hold the same octets in different chunks.
+fn numbers_of(connection: &mut Connection) -> std::string::String {
+    core::mem::take(&mut connection.send);
+    format!("{connection:?}")
+}
+
+/// How far both streams of a connection have ended.
+fn end(connection: &mut Connection, is_ours_sent: bool, is_peers_finished: bool) {
+    if is_ours_sent {
+        connection.snd_nxt = connection.data_end() + 1;
+        connection.sides.set_send(SendSide::FinSent);
+        connection.flags.set(Flag::Closed);
+        connection.start_retransmit_timer(NOW - Duration::from_millis(5), &TcpConfig::default());
+    }
+    if is_peers_finished {
+        connection.sides.finish_receive();
+    }
+}
+
 const NOW: Instant = Instant::from_secs(1000);
 const RCV_NXT: SequenceNumber = SequenceNumber(u32::MAX - 40);
 const SND_UNA: SequenceNumber = SequenceNumber(u32::MAX - 3000);
@@ -127,15 +172,7 @@ proptest! {
         let (mut quick, warm) = connection(&life, &mut chunks, &config);
         prop_assert!(quick.is_quiet());
         let mut warms = [warm];
-        let plain = PlainSegment {
-            seq: (RCV_NXT + sent.seq as u32).0,
-            ack: (SND_UNA + sent.ack as u32).0,
-            ts_value: TS_RECENT.wrapping_add(sent.ts as u32),
-            window: sent.window,
-            payload: 0,
-            len: sent.len,
-            flags: Control::from_bits(sent.flags),
-        };
+        let plain = sent.plain();
         let before = format!("{quick:?} {warms:?}");
         let acked = take_predicted(&mut quick, &mut warms, 0, &config, &Clock::at(NOW), &plain);
         let Some(acked) = acked else {
@@ -144,15 +181,7 @@ proptest! {
         };
         let (mut general, mut warm) = connection(&life, &mut chunks, &config);
         let text = vec![0; usize::from(sent.len)];
-        let segment = Segment {
-            seq: SequenceNumber(plain.seq),
-            ack: SequenceNumber(plain.ack),
-            window: plain.window,
-            control: plain.flags,
-            timestamps: Some(Timestamps { value: plain.ts_value, echo: 0 }),
-            options: &[],
-            payload: &text,
-        };
+        let segment = segment_of(&plain, &text);
         let mut recoveries = PlainSlab::new(1).unwrap();
         let verdict = input::handle_segment(&mut general, &mut warm, &mut recoveries, &config, NOW, &segment);
         let expected = Accepted {
@@ -164,12 +193,47 @@ proptest! {
             fin_at: RCV_NXT + u32::from(sent.len),
         };
         prop_assert_eq!(verdict, Verdict::Accept(expected));
-        // The queues hold the same octets in different chunks.
-        let of = |connection: &mut Connection| {
-            core::mem::take(&mut connection.send);
-            format!("{connection:?}")
+        prop_assert_eq!(numbers_of(&mut general), numbers_of(&mut quick));
+        prop_assert_eq!(format!("{warm:?}"), format!("{:?}", warms[0]));
+    }
+
+    /// The same of a segment that ends a stream, or acknowledges that.
+    #[test]
+    fn takes_in_what_the_general_path_does_of_an_end(
+        life in life(),
+        sent in sent(),
+        fin: bool,
+        is_exact: bool,
+        ended: [bool; 2],
+    ) {
+        let config = TcpConfig::default();
+        let mut chunks = ChunkPool::new(&SendConfig::default()).unwrap();
+        let [is_ours_sent, is_peers_finished] = ended;
+        let (mut quick, warm) = connection(&life, &mut chunks, &config);
+        end(&mut quick, is_ours_sent, is_peers_finished);
+        prop_assert!(quick.is_calm());
+        let mut warms = [warm];
+        let mut plain = PlainSegment { len: 0, ..sent.plain() };
+        if fin {
+            plain.flags = plain.flags.with(Control::FIN);
+        }
+        if is_exact {
+            plain.ack = quick.snd_nxt.0;
+        }
+        let before = format!("{quick:?} {warms:?}");
+        let taken = take_closing(&mut quick, &mut warms, 0, &config, &Clock::at(NOW), &plain);
+        let Some(Closing { acked, fin }) = taken else {
+            prop_assert_eq!(before, format!("{quick:?} {warms:?}"));
+            return Ok(());
         };
-        prop_assert_eq!(of(&mut general), of(&mut quick));
+        let (mut general, mut warm) = connection(&life, &mut chunks, &config);
+        end(&mut general, is_ours_sent, is_peers_finished);
+        let mut recoveries = PlainSlab::new(1).unwrap();
+        let segment = segment_of(&plain, &[]);
+        let verdict = input::handle_segment(&mut general, &mut warm, &mut recoveries, &config, NOW, &segment);
+        let expected = Accepted { acked, skip: 0, len: 0, ahead: 0, fin, fin_at: RCV_NXT };
+        prop_assert_eq!(verdict, Verdict::Accept(expected));
+        prop_assert_eq!(numbers_of(&mut general), numbers_of(&mut quick));
         prop_assert_eq!(format!("{warm:?}"), format!("{:?}", warms[0]));
     }
 }
