@@ -34,16 +34,15 @@ impl Lane {
     /// Of a long message. Out of line: short messages do not need it.
     #[inline(never)]
     pub(super) fn of_long(bytes: &[u8]) -> Sum {
-        let rest = &bytes[bytes.len() / wide::BLOCK * wide::BLOCK..];
-        wide::of_blocks(bytes).add(Self::default().finish_with(rest, bytes))
+        let (words, rest) = bytes.as_chunks();
+        wide::of_words(words).add(Self::default().finish_with(rest, bytes))
     }
 
     /// The same, and copies them. Both have the same length.
     #[inline(never)]
     pub(super) fn copy_long(to: &mut [u8], from: &[u8]) -> Sum {
-        let sum = wide::copy_blocks(to, from);
-        let done = from.len() / wide::BLOCK * wide::BLOCK;
-        sum.add(Self::default().finish_with_copy(&mut to[done..], &from[done..]))
+        let ((to_words, to_rest), (words, rest)) = (to.as_chunks_mut(), from.as_chunks());
+        wide::copy_words(to_words, words).add(Self::default().finish_with_copy(to_rest, rest))
     }
 
     /// Adds `rest`, the last bytes of `whole`, fewer than [`LONG`].
