@@ -39,6 +39,7 @@ pub mod reply;
 pub mod report;
 pub mod retire;
 pub mod service;
+pub mod stream;
 pub mod synchronized;
 pub mod tables;
 mod time_waits;

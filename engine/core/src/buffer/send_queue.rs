@@ -1,5 +1,6 @@
 //! The bytes of a connection that were written and are not yet acknowledged.
 
+mod run;
 #[cfg(test)]
 mod tests;
 

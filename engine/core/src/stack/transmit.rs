@@ -31,6 +31,9 @@ impl Stack {
     pub(super) fn send_pieces<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Result<Sent, NoFrame> {
         let mut sent = Sent::Nothing;
         loop {
+            if self.send_full_run(transmit, index)? == Sent::Something {
+                sent = Sent::Something;
+            }
             let connection = self.connections.at(index);
             let warm = &self.warm[index as usize];
             let Some(piece) = output::next_piece(connection, warm, &self.recoveries) else { return Ok(sent) };

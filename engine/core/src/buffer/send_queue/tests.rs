@@ -159,6 +159,25 @@ fn a_chunk_that_was_given_up_empty_is_no_cursor() {
 }
 
 #[test]
+fn a_run_ends_with_its_chunk_and_goes_on_in_the_next() {
+    let mut pool = pool_of([(8, 4), (16, 0), (32, 0), (64, 0)]);
+    let mut queue = SendQueue::EMPTY;
+    assert_eq!(queue.run(&pool, 0), []);
+    assert_eq!(queue.push(&mut pool, b"abcdefghij"), 10);
+    assert_eq!(queue.run(&pool, 0), b"abcdefgh");
+    assert_eq!(queue.run(&pool, 6), b"gh");
+    // Nothing was sent from the second chunk yet.
+    assert_eq!(queue.run(&pool, 8), []);
+    assert_eq!(read(&mut queue, &mut pool, 6, 3), (b"ghi".to_vec(), 2));
+    assert_eq!(queue.run(&pool, 9), b"j");
+    assert_eq!(queue.run(&pool, 6), b"gh");
+    assert_eq!(queue.run(&pool, 10), []);
+    assert_eq!(queue.acknowledge(&mut pool, 9), 9);
+    assert_eq!(queue.run(&pool, 0), b"j");
+    queue.clear(&mut pool);
+}
+
+#[test]
 fn a_cursor_whose_chunk_was_acknowledged_starts_over() {
     let mut pool = pool_of([(8, 4), (16, 0), (32, 0), (64, 0)]);
     let mut queue = SendQueue::EMPTY;
@@ -265,6 +284,11 @@ impl Pair {
                 self.sent = self.sent.saturating_sub(acknowledged);
             }
             Step::Transmit(len) => {
+                let run = self.queue.run(pool, self.sent as u32);
+                assert_eq!(run, self.expected(self.sent, run.len()));
+                if in_use(pool) == [0, 0, 0, 1] && self.queue.tail.is_some() {
+                    assert_eq!(run.len(), self.oracle.len() - self.sent, "one chunk is one run");
+                }
                 let (bytes, _) = read(&mut self.queue, pool, self.sent as u32, len);
                 assert_eq!(bytes, self.expected(self.sent, len));
                 self.sent += bytes.len();
