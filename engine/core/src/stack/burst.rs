@@ -1,7 +1,6 @@
 //! A burst, looked through before its frames' turns come: headers and hashes of all, then the connections of the plain
 //! ones, so that each turn finds its cache lines there.
 
-use crate::base::prefetch::prefetch;
 use crate::base::slab::Key;
 use crate::port::{Burst, ReceivedChecksum};
 use crate::shard::Events;
@@ -113,10 +112,6 @@ impl Outlooks {
         inbound: &mut [Inbound; BURST_MAX],
     ) {
         self.all_plain = true;
-        let is_far = stack.tables.len() > NEAR_MAX;
-        if is_far {
-            (0..count).for_each(|place| prefetch_frame(burst.frame(place)));
-        }
         let (mut tuple, mut hash) = ([0; 3], 0);
         for (place, outlook) in self.of[..count].iter_mut().enumerate() {
             let frame = burst.frame(place);
@@ -138,6 +133,7 @@ impl Outlooks {
                 self.all_plain = false;
             }
         }
+        let is_far = stack.tables.len() > NEAR_MAX;
         if is_far {
             self.of[..count].iter().for_each(|outlook| stack.tables.prefetch_slot_v4(outlook.hash));
         }
@@ -161,9 +157,7 @@ impl Outlooks {
                 outlook.find(stack);
                 (kind, id) = (outlook.kind, outlook.id);
                 stack.connections.prefetch(id.index);
-                if outlook.segment.len > 0 {
-                    events.prefetch(id);
-                }
+                events.prefetch(id);
             }
             self.last[id.index as usize % LAST_CLASSES] = place as u8;
         }
@@ -187,15 +181,6 @@ impl Stack {
                 self.wheel.prefetch(id.index);
             }
         }
-    }
-}
-
-/// Asks for the lines of a small frame.
-#[inline(always)]
-fn prefetch_frame(frame: &[u8]) {
-    const LINE: usize = 64;
-    for line in frame.iter().step_by(LINE).take(3) {
-        prefetch(line);
     }
 }
 
