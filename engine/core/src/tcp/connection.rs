@@ -112,6 +112,8 @@ pub struct Connection {
     pub scales: Scales,
     /// Whether the warm block has deadlines, too.
     pub warm_deadlines: WarmDeadlines,
+    /// Payload octets of a full segment.
+    pub mss: u16,
     /// Next octet expected.
     pub rcv_nxt: SequenceNumber,
     /// Right edge of the window as last advertised; it never moves left.
@@ -132,9 +134,6 @@ pub struct Connection {
     pub snd_wl1: SequenceNumber,
     /// Congestion window in octets.
     pub cwnd: u32,
-    /// Payload octets of a full segment.
-    pub mss: u16,
-    _reserved_2: u16,
     /// The way to the peer.
     pub route: Route,
     /// Octets from `snd_una` on.
@@ -314,7 +313,6 @@ pub fn begin(ends: &Ends, snd_nxt: SequenceNumber, config: &TcpConfig) -> (Conne
         rtt_sent_us: 0,
         route: ends.route,
         warm_deadlines: WarmDeadlines::None,
-        _reserved_2: 0,
         probes: 0,
         ports: Ports::new(ends.local_port, ends.remote_port),
         remote_v4: ends.remote.as_v4().unwrap_or_default(),

@@ -167,7 +167,7 @@ impl fmt::Debug for Sides {
 
 /// What is pending on a connection, and what was agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u16)]
+#[repr(u32)]
 pub enum Flag {
     /// It is on the list of connections with something to do.
     Pending = 1 << 0,
@@ -205,13 +205,13 @@ pub enum Flag {
 
 /// A set of [`Flag`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Flags(u16);
+pub struct Flags(u32);
 
 impl Flags {
     /// Whether `flag` is in the set.
     #[inline]
     pub const fn has(self, flag: Flag) -> bool {
-        self.0 & flag as u16 != 0
+        self.0 & flag as u32 != 0
     }
 
     /// Whether any of `mask`'s flags is in the set.
@@ -229,14 +229,14 @@ impl Flags {
     /// Puts `flag` in.
     #[inline]
     pub fn set(&mut self, flag: Flag) {
-        self.0 |= flag as u16;
+        self.0 |= flag as u32;
     }
 
     /// Takes `flag` out and says whether it was in.
     #[inline]
     pub fn take(&mut self, flag: Flag) -> bool {
         let had = self.has(flag);
-        self.0 &= !(flag as u16);
+        self.0 &= !(flag as u32);
         had
     }
 
@@ -257,7 +257,7 @@ impl Flags {
         let mut bits = 0;
         let mut i = 0;
         while i < flags.len() {
-            bits |= flags[i] as u16;
+            bits |= flags[i] as u32;
             i += 1;
         }
         Self(bits)
