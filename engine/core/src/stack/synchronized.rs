@@ -93,7 +93,7 @@ impl Stack {
             let start = accepted.skip as usize;
             let text = &segment.payload[start..start + accepted.len as usize];
             self.take_text(events, index, accepted, text);
-        } else if !segment.payload.is_empty() && matches!(accepted.fin, Fin::Absent) {
+        } else if segment.len() > 0 && matches!(accepted.fin, Fin::Absent) {
             // Nothing of it is new or fits: the peer is told where we are.
             self.counters.drop(DropReason::Duplicate);
             self.connections.at_mut(index).flags.set(Flag::AckNow);

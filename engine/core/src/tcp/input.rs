@@ -148,10 +148,17 @@ fn is_outdated(connection: &Connection, now: Instant) -> bool {
     seconds(now).wrapping_sub(connection.ts_recent_at) > TS_RECENT_AGE_MAX_S
 }
 
-/// The four cases of RFC 9293 section 3.10.7.4, first step.
+/// The four cases of RFC 9293 section 3.10.7.4, first step, and text that came before and is not acknowledged yet: the peer
+/// cannot know that we have it, and what it acknowledges counts also when the window has closed behind it.
 fn is_acceptable(connection: &Connection, segment: &Segment<'_>) -> bool {
     let window = connection.rcv_adv.since(connection.rcv_nxt);
     let len = segment.len();
+    if len > 0
+        && segment.seq.is_before(connection.rcv_nxt)
+        && !segment.end().is_before(connection.last_ack_sent)
+    {
+        return true;
+    }
     if len == 0 {
         return if window == 0 {
             segment.seq == connection.rcv_nxt

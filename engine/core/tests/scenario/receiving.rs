@@ -202,6 +202,25 @@ fn c090_a_fin_is_taken_at_a_zero_window_and_so_are_ack_and_reset() {
     assert_eq!(world.app.closed(), Some(CloseReason::ConnectionReset));
 }
 
+#[test]
+fn c090_what_a_repeated_segment_acknowledges_counts_when_it_has_closed_the_window() {
+    let mut config = config();
+    config.tcp.receive_buffer = 1_000;
+    let mut world = World::with(config, 1500);
+    let (mut peer, id) = Peer::accepted(&mut world, 40_000, Offer::PLAIN);
+    world.stack().pause_reading(id);
+    world.stack().write(id, b"out").expect("open");
+    world.turn();
+    peer.expect(&mut world, PSH, 1, 1, 3);
+    // It fills the window; its acknowledgment is delayed, and so the peer sends it again, and has our octets by now.
+    peer.send(&mut world, seg(ACK, 1, 1).data(&pattern(1_000)));
+    peer.send(&mut world, seg(ACK, 1, 4).data(&pattern(1_000)));
+    assert_eq!(peer.expect(&mut world, ACK, 4, 1_001, 0).window, 0);
+    assert_eq!(world.report().send_chunks[0].in_use, 0, "the ACK counted");
+    world.advance_ms(5_000);
+    assert_eq!(peer.drain(&mut world).len(), 0, "nothing is sent again");
+}
+
 /// A connection without window scaling whose receive buffer of 65,535 octets is full.
 fn fill(world: &mut World) -> (Peer, bywash_core::shard::ConnectionId) {
     let mut config = config();
