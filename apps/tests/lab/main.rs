@@ -6,8 +6,10 @@
 
 mod connections;
 mod echo;
+mod expert;
 mod host;
 mod http;
+mod impaired;
 mod life;
 mod queues;
 mod refusals;

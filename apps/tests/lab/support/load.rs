@@ -1,12 +1,13 @@
 //! Bulk transfers whose bytes are compared by hash.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use bywash_apps::http::pattern;
 use sha2::{Digest, Sha256};
+use socket2::SockRef;
 
 use super::net::connect;
 
@@ -37,7 +38,17 @@ pub(crate) fn write_pattern(mut to: impl Write, len: u64, mut pause: impl FnMut(
 
 /// Sends `len` bytes to a raw echo server and compares what comes back; `pause` is called with the count sent so far.
 pub(crate) fn echo_bulk(address: SocketAddr, len: u64, pause: impl FnMut(u64) + Send) {
-    let mut stream = connect(address);
+    echo_bulk_over(connect(address), len, pause);
+}
+
+/// The same, with this congestion control of the kernel's (`TCP_CONGESTION`).
+pub(crate) fn echo_bulk_with(address: SocketAddr, len: u64, control: &str) {
+    let stream = connect(address);
+    SockRef::from(&stream).set_tcp_congestion(control.as_bytes()).expect(control);
+    echo_bulk_over(stream, len, |_| {});
+}
+
+fn echo_bulk_over(mut stream: TcpStream, len: u64, pause: impl FnMut(u64) + Send) {
     stream.set_read_timeout(Some(Duration::from_mins(1))).expect("timeout");
     stream.set_write_timeout(Some(Duration::from_mins(1))).expect("timeout");
     let sender = stream.try_clone().expect("clone");
