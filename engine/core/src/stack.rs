@@ -66,8 +66,8 @@ use crate::port::Capabilities;
 use crate::tcp::clock::Clock;
 use crate::tcp::connection::{Connection, Warm};
 use crate::tcp::handshake::{SynReceived, SynSent};
-use crate::tcp::input::RecoveryPool;
 use crate::tcp::isn::Secrets;
+use crate::tcp::pools::Pools;
 use crate::tcp::state::Flag;
 use crate::wire::hash::TupleHasher;
 use crate::wire::{Address, MacAddress, Tuple};
@@ -136,7 +136,7 @@ pub struct Stack {
     /// Hot blocks; the warm ones lie at the same index.
     connections: Slab<Connection>,
     warm: Vec<Warm>,
-    recoveries: RecoveryPool,
+    pools: Pools,
     half_open: PlainSlab<SynReceived>,
     syn_sent: PlainSlab<SynSent>,
     /// Those whose first SYN leaves with this turn; some may be gone already.
@@ -212,7 +212,7 @@ impl Stack {
             tables: Tables::new(entries, &config.addresses)?,
             connections: Slab::new(config.connections_max)?,
             warm: Vec::with_capacity(config.connections_max as usize),
-            recoveries: PlainSlab::new(config.recoveries_max)?,
+            pools: Pools::new(config.recoveries_max, config.congestions_max)?,
             half_open: PlainSlab::new(config.half_open_max)?,
             syn_sent: PlainSlab::new(config.half_open_max)?,
             new_syns: Vec::with_capacity(config.half_open_max as usize),

@@ -10,6 +10,7 @@
 //! | [`output`], [`window`] | what may be sent next; what is advertised and acknowledged |
 //! | [`timer`], [`rtt`] | what expires and when |
 //! | [`recovery`], [`scoreboard`], [`congestion`] | what is lost, and how much may be in flight |
+//! | [`pools`] | what a connection has only while it needs it |
 //! | [`time_wait`] | what is left afterwards |
 
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod handshake;
 pub mod input;
 pub mod isn;
 pub mod output;
+pub mod pools;
 pub mod predict;
 pub mod recovery;
 pub mod rtt;

@@ -123,6 +123,7 @@ impl HostPlan {
             half_open_max: pick(random, &[48, 128]),
             // Room for all: a peer in LAST_ACK hears RST from one that had to forget.
             time_wait_max: 64,
+            congestions_max: pick(random, &[0, 1, 2, 8, 128]),
             recoveries_max: pick(random, &[0, 1, 2, 8, 128]),
             neighbours_max: pick(random, &[4, 16]),
             accept_budget: pick(random, &[1, 4, 256]),

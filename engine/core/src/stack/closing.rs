@@ -30,8 +30,8 @@ impl Stack {
         if !connection.is_calm() {
             return false;
         }
-        let (warm, config) = (&mut self.warm, &self.config.tcp);
-        let taken = predict::take_closing(connection, warm, index, config, &self.clock, segment);
+        let (warm, pool, config) = (&mut self.warm, &mut self.pools.congestion, &self.config.tcp);
+        let taken = predict::take_closing(connection, warm, index, pool, config, &self.clock, segment);
         let Some(Closing { acked, fin }) = taken else { return false };
         if acked > 0 {
             connection.send.acknowledge(&mut self.chunks, acked as usize);

@@ -41,6 +41,9 @@ pub struct StackConfig {
     pub time_wait_max: u32,
     /// Connections that can be in loss recovery at one time.
     pub recoveries_max: u32,
+    /// Connections at most whose congestion window grows by the algorithm asked for; one beyond it grows by RFC 5681's
+    /// simplest rule until another gives its record back.
+    pub congestions_max: u32,
     /// Neighbour cache entries at most (`gc_thresh3`).
     pub neighbours_max: u16,
     /// Connections accepted in one turn at most.
@@ -68,6 +71,7 @@ impl Default for StackConfig {
             half_open_max: 8192,
             time_wait_max: 65_536,
             recoveries_max: 8192,
+            congestions_max: 8192,
             neighbours_max: 1024,
             accept_budget: 256,
             port_range: (32_768, 60_999),

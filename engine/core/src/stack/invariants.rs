@@ -40,7 +40,11 @@ impl Stack {
         let records = self.connections.len() + self.half_open.len() + self.time_wait.len();
         let whole = [
             (self.tables.len() == records, "one table entry for each record"),
-            (self.recoveries.len() <= self.connections.len(), "one recovery for each connection at most"),
+            (
+                self.pools.recoveries.len() <= self.connections.len(),
+                "one recovery for each connection at most",
+            ),
+            (self.pools.congestion.len() <= self.connections.len(), "one congestion record for each at most"),
             (self.syn_sent_timers() == self.syn_sent.len(), "one timer for each SYN-SENT"),
             (self.half_open_wheel.len() == self.half_open.len(), "one timer for each SYN-RECEIVED"),
             (self.receive.counters().taken == 0, "all receive buffers back from the application"),

@@ -16,7 +16,8 @@ impl Stack {
             .chain(self.tables.address_ranges())
             .chain([
                 self.connections.address_range(),
-                self.recoveries.address_range(),
+                self.pools.recoveries.address_range(),
+                self.pools.congestion.address_range(),
                 self.half_open.address_range(),
                 self.syn_sent.address_range(),
                 self.time_wait.address_range(),

@@ -99,8 +99,8 @@ impl Stack {
             return false;
         }
         let config = &self.config.tcp;
-        let (warm, clock) = (&mut self.warm, &self.clock);
-        let taken = predict::take_predicted(connection, warm, id.index, config, clock, segment);
+        let (warm, pool, clock) = (&mut self.warm, &mut self.pools.congestion, &self.clock);
+        let taken = predict::take_predicted(connection, warm, id.index, pool, config, clock, segment);
         let Some(acked) = taken else { return false };
         if text.is_empty() {
             self.take_bare_ack(id, acked);

@@ -21,6 +21,8 @@ pub struct Report {
     pub timers: usize,
     /// Connections in loss recovery.
     pub recoveries: usize,
+    /// Records of congestion control.
+    pub congestions: usize,
     /// Send chunks by size class.
     pub send_chunks: [ClassCounters; CLASSES],
     /// Receive buffers.
@@ -31,7 +33,7 @@ impl Report {
     /// Whether no connection holds anything: no record, table entry, timer or buffer.
     pub fn is_idle(&self) -> bool {
         self.connections + self.half_open + self.time_wait + self.table_entries == 0
-            && self.timers + self.recoveries == 0
+            && self.timers + self.recoveries + self.congestions == 0
             && self.send_chunks.iter().all(|class| class.in_use == 0)
             && self.receive_buffers.classes.iter().all(|class| class.in_use == 0)
     }
@@ -47,7 +49,8 @@ impl Stack {
             time_wait: self.time_wait.len(),
             table_entries: self.tables.len(),
             timers: self.wheel.len() + self.half_open_wheel.len() + self.syn_sent_wheel.len(),
-            recoveries: self.recoveries.len(),
+            recoveries: self.pools.recoveries.len(),
+            congestions: self.pools.congestion.len(),
             send_chunks: self.chunks.counters(),
             receive_buffers: self.receive.counters(),
         }

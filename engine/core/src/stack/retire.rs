@@ -3,6 +3,7 @@
 use crate::port::Transmit;
 use crate::shard::{CloseReason, Events};
 use crate::table::{Entry, Kind};
+use crate::tcp::congestion;
 use crate::tcp::connection::Farewell;
 use crate::tcp::input::end_recovery;
 use crate::tcp::state::Flag;
@@ -175,7 +176,8 @@ impl Stack {
         }
         let connection = self.connections.at_mut(index);
         let warm = &mut self.warm[index as usize];
-        end_recovery(connection, warm, &mut self.recoveries);
+        end_recovery(connection, warm, &mut self.pools.recoveries);
+        congestion::release(warm, &mut self.pools.congestion);
         connection.send.clear(&mut self.chunks);
         self.receive.release(&mut connection.receive);
         self.neighbours.release(connection.route.neighbour());

@@ -32,14 +32,8 @@ impl Stack {
             return;
         }
         let warm = &mut self.warm[index as usize];
-        let verdict = input::handle_segment(
-            connection,
-            warm,
-            &mut self.recoveries,
-            &self.config.tcp,
-            self.now,
-            segment,
-        );
+        let verdict =
+            input::handle_segment(connection, warm, &mut self.pools, &self.config.tcp, self.now, segment);
         match verdict {
             Verdict::Accept(accepted) => self.take_in(events, index, &accepted, segment),
             Verdict::Drop(refused) => self.counters.drop(reason_of(refused)),

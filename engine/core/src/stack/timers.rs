@@ -112,8 +112,7 @@ impl Stack {
             warm.timer_at = None;
         }
         let had_backoff = connection.backoff;
-        let expired =
-            timer::handle_timeout(connection, warm, &mut self.recoveries, &self.config.tcp, self.now);
+        let expired = timer::handle_timeout(connection, warm, &mut self.pools, &self.config.tcp, self.now);
         self.counters.timeouts += u64::from(connection.backoff > had_backoff);
         match expired {
             Expired::Nothing => {}

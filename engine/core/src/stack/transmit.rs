@@ -36,12 +36,21 @@ impl Stack {
             }
             let connection = self.connections.at(index);
             let warm = &self.warm[index as usize];
-            let Some(piece) = output::next_piece(connection, warm, &self.recoveries) else { return Ok(sent) };
+            let Some(piece) = output::next_piece(connection, warm, &self.pools.recoveries) else {
+                return Ok(sent);
+            };
             self.send_piece(transmit, index, &piece)?;
             sent = Sent::Something;
             let connection = self.connections.at_mut(index);
             let warm = &self.warm[index as usize];
-            output::handle_sent(connection, warm, &mut self.recoveries, &self.config.tcp, self.now, &piece);
+            output::handle_sent(
+                connection,
+                warm,
+                &mut self.pools.recoveries,
+                &self.config.tcp,
+                self.now,
+                &piece,
+            );
         }
     }
 
@@ -112,7 +121,7 @@ impl Stack {
         let offset = piece.seq.since(connection.snd_una);
         let is_again = matches!(piece.novelty, Novelty::Again);
         let cursor = match (is_again, self.warm[index as usize].recovery) {
-            (true, Some(recovery)) => Some(&mut self.recoveries.at_mut(recovery.get() - 1).cursor),
+            (true, Some(recovery)) => Some(&mut self.pools.recoveries.at_mut(recovery.get() - 1).cursor),
             (_, _) => None,
         };
         let (send, chunks) = (&connection.send, &mut self.chunks);

@@ -1,5 +1,7 @@
 //! The knobs of TCP under their Linux names, with their defaults and bounds.
 
+use super::congestion::CongestionControl;
+
 /// TCP's settings for one stack. Names are those of Linux's sysctls and socket options where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 // Linux's switches are 0 and 1.
@@ -45,6 +47,8 @@ pub struct TcpConfig {
     pub send_buffer: u32,
     /// Initial congestion window, segments (RFC 6928).
     pub initial_window: u8,
+    /// How the congestion window grows, unless a listener or connection says otherwise (`TCP_CONGESTION`).
+    pub tcp_congestion_control: CongestionControl,
     /// Whether small segments leave at once (`TCP_NODELAY`).
     pub tcp_nodelay: bool,
     /// Smallest payload per segment that a peer can make us use, bytes (`tcp_min_snd_mss`).
@@ -76,6 +80,7 @@ impl Default for TcpConfig {
             receive_buffer: 256 << 10,
             send_buffer: 256 << 10,
             initial_window: 10,
+            tcp_congestion_control: CongestionControl::Reno,
             tcp_nodelay: true,
             tcp_min_snd_mss: 48,
             tcp_challenge_ack_limit: 1000,

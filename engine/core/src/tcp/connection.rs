@@ -8,6 +8,7 @@ use crate::table::FamilyPlace;
 use crate::wire::Address;
 
 use super::config::TcpConfig;
+use super::congestion::CongestionControl;
 use super::rtt::RoundTrip;
 use super::seq::SequenceNumber;
 use super::state::{Flag, Flags, Sides};
@@ -192,8 +193,12 @@ pub struct Warm {
     pub remote: Address,
     /// Slow start threshold in octets.
     pub ssthresh: u32,
-    /// Octets acknowledged since the window last grew in congestion avoidance.
-    pub bytes_acked: u32,
+    /// What was sent when the congestion window was last made smaller, while [`Flag::Reduced`] is set.
+    pub reduced: SequenceNumber,
+    /// Index of congestion control's record and 1, while there is one.
+    pub congestion: Option<core::num::NonZeroU32>,
+    /// How the congestion window grows (`TCP_CONGESTION`).
+    pub congestion_control: CongestionControl,
     /// Largest window that the peer ever advertised, octets.
     pub snd_wnd_max: u32,
     /// What was acknowledged when the last recovery ended (RFC 6582 `recover`).
@@ -322,7 +327,9 @@ pub fn begin(ends: &Ends, snd_nxt: SequenceNumber, config: &TcpConfig) -> (Conne
     let warm = Warm {
         remote: ends.remote,
         ssthresh: u32::MAX,
-        bytes_acked: 0,
+        reduced: snd_nxt,
+        congestion: None,
+        congestion_control: config.tcp_congestion_control,
         snd_wnd_max: 0,
         recover: snd_nxt - 1,
         recovery: None,

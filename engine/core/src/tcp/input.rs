@@ -7,8 +7,9 @@ use crate::base::time::Instant;
 use crate::wire::tcp::{Flags as Control, Options};
 
 use super::config::TcpConfig;
-use super::congestion::{self, Limited};
+use super::congestion::{self, Acked};
 use super::connection::{Connection, Warm, seconds};
+use super::pools::Pools;
 use super::recovery::{Phase, Progress, Recovery};
 use super::scoreboard::Range;
 use super::segment::Segment;
@@ -88,7 +89,7 @@ pub enum Fin {
 pub fn handle_segment(
     connection: &mut Connection,
     warm: &mut Warm,
-    pool: &mut RecoveryPool,
+    pools: &mut Pools,
     config: &TcpConfig,
     now: Instant,
     segment: &Segment<'_>,
@@ -96,7 +97,7 @@ pub fn handle_segment(
     if let Some(verdict) = check(connection, warm, now, segment) {
         return verdict;
     }
-    let acked = acknowledge(connection, warm, pool, config, now, segment);
+    let acked = acknowledge(connection, warm, pools, config, now, segment);
     connection.probes = 0;
     let text = place(connection, segment);
     Verdict::Accept(Accepted { acked, ..text })
@@ -193,7 +194,7 @@ fn check_control(connection: &Connection, segment: &Segment<'_>) -> Verdict {
 fn acknowledge(
     connection: &mut Connection,
     warm: &mut Warm,
-    pool: &mut RecoveryPool,
+    pools: &mut Pools,
     config: &TcpConfig,
     now: Instant,
     segment: &Segment<'_>,
@@ -216,10 +217,10 @@ fn acknowledge(
         }
     }
     if connection.flags.has(Flag::Sack) && !segment.options.is_empty() && connection.flight() > 0 {
-        take_sack(connection, warm, pool, segment);
+        take_sack(connection, warm, &mut pools.recoveries, segment);
     }
     if is_new {
-        return take_new_ack(connection, warm, pool, config, now, ack);
+        return take_new_ack(connection, warm, pools, config, now, ack);
     }
     // RFC 5681 section 2: nothing but a repeated acknowledgment.
     let is_duplicate =
@@ -228,7 +229,7 @@ fn acknowledge(
         connection.dup_acks = connection.dup_acks.saturating_add(1);
     }
     if (is_duplicate || connection.flags.has(Flag::Recovering)) && connection.flight() > 0 {
-        detect_loss(connection, warm, pool, config, now);
+        detect_loss(connection, warm, pools, config, now);
     }
     0
 }
@@ -309,7 +310,7 @@ pub fn end_recovery(connection: &mut Connection, warm: &mut Warm, pool: &mut Rec
 fn take_new_ack(
     connection: &mut Connection,
     warm: &mut Warm,
-    pool: &mut RecoveryPool,
+    pools: &mut Pools,
     config: &TcpConfig,
     now: Instant,
     ack: SequenceNumber,
@@ -327,23 +328,23 @@ fn take_new_ack(
     }
     connection.snd_una = ack;
     connection.backoff = 0;
-    let limited = Limited::of(flight, connection.cwnd, warm.ssthresh, connection.mss);
+    let news = Acked { octets: acked, flight, now };
     if connection.flags.has(Flag::Recovering) {
         let index = warm.recovery.map_or(0, |index| index.get() - 1);
-        let recovery = pool.at_mut(index);
-        if matches!(recovery.phase, Phase::Disorder) {
-            // Nothing is lost yet: the window grows as ever.
-            congestion::on_ack(connection, warm, acked, limited);
+        let recovery = pools.recoveries.at_mut(index);
+        if !matches!(recovery.phase, Phase::Fast) {
+            // Nothing is lost yet, or slow start begins anew.
+            congestion::on_ack(connection, warm, &mut pools.congestion, news);
         }
         if recovery.on_ack(connection, warm, acked) == Progress::Over {
             warm.recover = ack;
-            end_recovery(connection, warm, pool);
+            end_recovery(connection, warm, &mut pools.recoveries);
         } else {
-            detect_loss(connection, warm, pool, config, now);
+            detect_loss(connection, warm, pools, config, now);
         }
     } else {
         connection.dup_acks = 0;
-        congestion::on_ack(connection, warm, acked, limited);
+        congestion::on_ack(connection, warm, &mut pools.congestion, news);
     }
     if connection.flight() == 0 {
         connection.retransmit_at = Tick::NONE;
@@ -357,7 +358,7 @@ fn take_new_ack(
 fn detect_loss(
     connection: &mut Connection,
     warm: &mut Warm,
-    pool: &mut RecoveryPool,
+    pools: &mut Pools,
     config: &TcpConfig,
     now: Instant,
 ) {
@@ -369,9 +370,9 @@ fn detect_loss(
     if !has_state && !connection.flags.has(Flag::Sack) && !connection.snd_una.is_after(warm.recover) {
         return;
     }
-    let Some(recovery) = recovery(connection, warm, pool) else { return };
+    let Some(recovery) = recovery(connection, warm, &mut pools.recoveries) else { return };
     if recovery.should_enter_fast(connection) {
-        recovery.enter_fast(connection, warm);
+        recovery.enter_fast(connection, warm, &mut pools.congestion);
         connection.flags.take(Flag::Timing);
         connection.start_retransmit_timer(now, config);
     }

@@ -9,7 +9,7 @@ use crate::wire::tcp::Flags as Control;
 
 use super::clock::Clock;
 use super::config::TcpConfig;
-use super::congestion::{self, Limited};
+use super::congestion::{self, Acked, CongestionPool, may_grow};
 use super::connection::{Connection, Warm};
 use super::input::Fin;
 use super::seq::SequenceNumber;
@@ -29,6 +29,7 @@ const LOOKED_AT: Flags = Flags::of(&[
     Flag::FinAhead,
     Flag::Probe,
     Flag::Recovering,
+    Flag::Reduced,
 ]);
 const PREDICTABLE: Flags = Flags::of(&[Flag::Known, Flag::Timestamps]);
 
@@ -41,6 +42,7 @@ const DISTURBANCES: Flags = Flags::of(&[
     Flag::FinAhead,
     Flag::Probe,
     Flag::Recovering,
+    Flag::Reduced,
 ]);
 
 impl Connection {
@@ -72,6 +74,7 @@ pub fn take_predicted(
     connection: &mut Connection,
     warm: &mut [Warm],
     index: u32,
+    pool: &mut CongestionPool,
     config: &TcpConfig,
     clock: &Clock,
     segment: &PlainSegment,
@@ -96,7 +99,7 @@ pub fn take_predicted(
     if !is_predicted {
         return None;
     }
-    take_numbers(connection, warm, index, config, clock, segment);
+    take_numbers(connection, warm, index, pool, config, clock, segment);
     Some(acked)
 }
 
@@ -118,6 +121,7 @@ pub fn take_closing(
     connection: &mut Connection,
     warm: &mut [Warm],
     index: u32,
+    pool: &mut CongestionPool,
     config: &TcpConfig,
     clock: &Clock,
     segment: &PlainSegment,
@@ -145,7 +149,7 @@ pub fn take_closing(
     }
     // Of the octets in flight one may be our FIN.
     let queued = connection.send.len() as u32;
-    take_numbers(connection, warm, index, config, clock, segment);
+    take_numbers(connection, warm, index, pool, config, clock, segment);
     if acked > 0 && acked == flight && connection.sides.send() == SendSide::FinSent {
         connection.sides.set_send(SendSide::FinAcked);
     }
@@ -159,6 +163,7 @@ fn take_numbers(
     connection: &mut Connection,
     warm: &mut [Warm],
     index: u32,
+    pool: &mut CongestionPool,
     config: &TcpConfig,
     clock: &Clock,
     segment: &PlainSegment,
@@ -180,7 +185,7 @@ fn take_numbers(
     }
     connection.snd_wl1 = seq;
     if acked > 0 {
-        take_ack(connection, warm, index, config, clock, acked);
+        take_ack(connection, warm, index, pool, config, clock, acked);
     }
 }
 
@@ -190,6 +195,7 @@ fn take_ack(
     connection: &mut Connection,
     warm: &mut [Warm],
     index: u32,
+    pool: &mut CongestionPool,
     config: &TcpConfig,
     clock: &Clock,
     acked: u32,
@@ -201,8 +207,9 @@ fn take_ack(
         connection.round_trip.sample(clock.us.wrapping_sub(connection.rtt_sent_us));
     }
     // Half a window and less never makes it grow: the warm block stays cold.
-    if u64::from(flight) * 2 + u64::from(connection.mss) > u64::from(connection.cwnd) {
-        grow_window(connection, warm, index, acked, flight);
+    if may_grow(connection, flight) {
+        let acked = Acked { octets: acked, flight, now: clock.now };
+        grow_window(connection, warm, index, pool, acked);
     }
     if acked == flight {
         connection.retransmit_at = Tick::NONE;
@@ -219,10 +226,14 @@ fn note_window(warm: &mut [Warm], index: u32, window: u32) {
 }
 
 #[inline(never)]
-fn grow_window(connection: &mut Connection, warm: &mut [Warm], index: u32, acked: u32, flight: u32) {
-    let warm = &mut warm[index as usize];
-    let limited = Limited::of(flight, connection.cwnd, warm.ssthresh, connection.mss);
-    congestion::on_ack(connection, warm, acked, limited);
+fn grow_window(
+    connection: &mut Connection,
+    warm: &mut [Warm],
+    index: u32,
+    pool: &mut CongestionPool,
+    acked: Acked,
+) {
+    congestion::on_ack(connection, &mut warm[index as usize], pool, acked);
 }
 
 /// Starts the retransmission timer of a quiet connection over (RFC 6298 section 5).

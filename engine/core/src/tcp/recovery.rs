@@ -6,7 +6,7 @@
 
 use crate::buffer::Cursor;
 
-use super::congestion::ssthresh_after_loss;
+use super::congestion::{self, CongestionPool, Signal};
 use super::connection::{Connection, Warm};
 use super::scoreboard::{Range, Scoreboard};
 use super::seq::SequenceNumber;
@@ -103,29 +103,33 @@ impl Recovery {
     }
 
     /// Begins fast recovery.
-    pub fn enter_fast(&mut self, connection: &mut Connection, warm: &mut Warm) {
+    pub fn enter_fast(
+        &mut self,
+        connection: &mut Connection,
+        warm: &mut Warm,
+        congestion: &mut CongestionPool,
+    ) {
         self.phase = Phase::Fast;
         self.recover = connection.snd_nxt;
         self.high_rxt = connection.snd_una;
         self.cursor = Cursor::default();
-        warm.ssthresh = ssthresh_after_loss(connection.flight(), connection.mss);
-        connection.cwnd = warm.ssthresh;
-        warm.bytes_acked = 0;
+        congestion::enter_recovery(connection, warm, congestion, Signal::Loss, connection.flight());
     }
 
     /// The retransmission timer has expired (RFC 5681 section 3.1, RFC 6582 section 4).
-    pub fn enter_loss(&mut self, connection: &mut Connection, warm: &mut Warm) {
-        if connection.backoff <= 1 && !matches!(self.phase, Phase::Loss) {
-            warm.ssthresh = ssthresh_after_loss(connection.flight(), connection.mss);
-        }
+    pub fn enter_loss(
+        &mut self,
+        connection: &mut Connection,
+        warm: &mut Warm,
+        congestion: &mut CongestionPool,
+    ) {
+        congestion::enter_recovery(connection, warm, congestion, Signal::Timeout, connection.flight());
         self.phase = Phase::Loss;
         self.recover = connection.snd_nxt;
         self.high_rxt = connection.snd_una;
         self.cursor = Cursor::default();
         self.scoreboard.clear();
         connection.dup_acks = 0;
-        connection.cwnd = u32::from(connection.mss);
-        warm.bytes_acked = 0;
     }
 
     /// `acked` octets were acknowledged; `snd_una` has moved. Says whether recovery is over.
@@ -151,9 +155,11 @@ impl Recovery {
                 Progress::GoesOn
             }
             Phase::Loss => {
-                let grown = connection.cwnd.saturating_add(acked.min(2 * mss));
-                connection.cwnd = if connection.cwnd < warm.ssthresh { grown } else { connection.cwnd };
-                if connection.snd_una.is_before(self.recover) { Progress::GoesOn } else { Progress::Over }
+                if connection.snd_una.is_before(self.recover) {
+                    Progress::GoesOn
+                } else {
+                    Progress::Over
+                }
             }
         }
     }

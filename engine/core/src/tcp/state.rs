@@ -201,6 +201,8 @@ pub enum Flag {
     Probe = 1 << 14,
     /// Loss recovery holds state for it.
     Recovering = 1 << 15,
+    /// The congestion window was made smaller, and not all is acknowledged that was in flight then.
+    Reduced = 1 << 16,
 }
 
 /// A set of [`Flag`]s.

@@ -3,9 +3,10 @@
 use crate::base::time::Instant;
 
 use super::config::TcpConfig;
-use super::congestion::ssthresh_after_loss;
+use super::congestion::{self, Signal};
 use super::connection::{Connection, Warm};
-use super::input::{RecoveryPool, recovery};
+use super::input::recovery;
+use super::pools::Pools;
 use super::state::Flag;
 use super::tick::Tick;
 
@@ -32,7 +33,7 @@ pub fn deadline(connection: &Connection, warm: &Warm) -> Tick {
 pub fn handle_timeout(
     connection: &mut Connection,
     warm: &mut Warm,
-    pool: &mut RecoveryPool,
+    pools: &mut Pools,
     config: &TcpConfig,
     now: Instant,
 ) -> Expired {
@@ -48,7 +49,7 @@ pub fn handle_timeout(
     if connection.retransmit_at.is_due(now) {
         connection.retransmit_at = Tick::NONE;
         expired = if connection.flight() > 0 {
-            retransmit(connection, warm, pool, config, now)
+            retransmit(connection, warm, pools, config, now)
         } else if connection.unsent() > 0 {
             probe(connection, config, now)
         } else {
@@ -67,7 +68,7 @@ fn retries_max(connection: &Connection, config: &TcpConfig) -> u8 {
 fn retransmit(
     connection: &mut Connection,
     warm: &mut Warm,
-    pool: &mut RecoveryPool,
+    pools: &mut Pools,
     config: &TcpConfig,
     now: Instant,
 ) -> Expired {
@@ -80,15 +81,15 @@ fn retransmit(
     connection.backoff = connection.backoff.saturating_add(1);
     connection.flags.take(Flag::Timing);
     connection.start_retransmit_timer(now, config);
-    match recovery(connection, warm, pool) {
+    match recovery(connection, warm, &mut pools.recoveries) {
         Some(recovery) => {
-            recovery.enter_loss(connection, warm);
+            recovery.enter_loss(connection, warm, &mut pools.congestion);
             Expired::Output
         }
         // Every record is in use: without one, each timeout sends the head again, and nothing else is known.
         None => {
-            warm.ssthresh = ssthresh_after_loss(connection.flight(), connection.mss);
-            connection.cwnd = u32::from(connection.mss);
+            let flight = connection.flight();
+            congestion::enter_recovery(connection, warm, &mut pools.congestion, Signal::Timeout, flight);
             connection.flags.set(Flag::Probe);
             Expired::Output
         }

@@ -1,10 +1,10 @@
 use super::*;
-use crate::base::slab::PlainSlab;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::{ChunkPool, SendConfig};
 use crate::table::{FamilyPlace, InFamily, Place};
 use crate::tcp::connection::{Agreement, Ends, Route, Scales, begin};
 use crate::tcp::input::{self, Accepted, Fin, Verdict};
+use crate::tcp::pools::Pools;
 use crate::tcp::segment::Segment;
 use crate::wire::Address;
 use crate::wire::tcp::Timestamps;
@@ -174,7 +174,9 @@ proptest! {
         let mut warms = [warm];
         let plain = sent.plain();
         let before = format!("{quick:?} {warms:?}");
-        let acked = take_predicted(&mut quick, &mut warms, 0, &config, &Clock::at(NOW), &plain);
+        let mut quick_pools = Pools::new(1, 1).unwrap();
+        let pool = &mut quick_pools.congestion;
+        let acked = take_predicted(&mut quick, &mut warms, 0, pool, &config, &Clock::at(NOW), &plain);
         let Some(acked) = acked else {
             prop_assert_eq!(before, format!("{quick:?} {warms:?}"));
             return Ok(());
@@ -182,8 +184,8 @@ proptest! {
         let (mut general, mut warm) = connection(&life, &mut chunks, &config);
         let text = vec![0; usize::from(sent.len)];
         let segment = segment_of(&plain, &text);
-        let mut recoveries = PlainSlab::new(1).unwrap();
-        let verdict = input::handle_segment(&mut general, &mut warm, &mut recoveries, &config, NOW, &segment);
+        let mut pools = Pools::new(1, 1).unwrap();
+        let verdict = input::handle_segment(&mut general, &mut warm, &mut pools, &config, NOW, &segment);
         let expected = Accepted {
             acked,
             skip: 0,
@@ -195,6 +197,7 @@ proptest! {
         prop_assert_eq!(verdict, Verdict::Accept(expected));
         prop_assert_eq!(numbers_of(&mut general), numbers_of(&mut quick));
         prop_assert_eq!(format!("{warm:?}"), format!("{:?}", warms[0]));
+        prop_assert_eq!(format!("{:?}", pools.congestion), format!("{:?}", quick_pools.congestion));
     }
 
     /// The same of a segment that ends a stream, or acknowledges that.
@@ -221,19 +224,22 @@ proptest! {
             plain.ack = quick.snd_nxt.0;
         }
         let before = format!("{quick:?} {warms:?}");
-        let taken = take_closing(&mut quick, &mut warms, 0, &config, &Clock::at(NOW), &plain);
+        let mut quick_pools = Pools::new(1, 1).unwrap();
+        let pool = &mut quick_pools.congestion;
+        let taken = take_closing(&mut quick, &mut warms, 0, pool, &config, &Clock::at(NOW), &plain);
         let Some(Closing { acked, fin }) = taken else {
             prop_assert_eq!(before, format!("{quick:?} {warms:?}"));
             return Ok(());
         };
         let (mut general, mut warm) = connection(&life, &mut chunks, &config);
         end(&mut general, is_ours_sent, is_peers_finished);
-        let mut recoveries = PlainSlab::new(1).unwrap();
+        let mut pools = Pools::new(1, 1).unwrap();
         let segment = segment_of(&plain, &[]);
-        let verdict = input::handle_segment(&mut general, &mut warm, &mut recoveries, &config, NOW, &segment);
+        let verdict = input::handle_segment(&mut general, &mut warm, &mut pools, &config, NOW, &segment);
         let expected = Accepted { acked, skip: 0, len: 0, ahead: 0, fin, fin_at: RCV_NXT };
         prop_assert_eq!(verdict, Verdict::Accept(expected));
         prop_assert_eq!(numbers_of(&mut general), numbers_of(&mut quick));
         prop_assert_eq!(format!("{warm:?}"), format!("{:?}", warms[0]));
+        prop_assert_eq!(format!("{:?}", pools.congestion), format!("{:?}", quick_pools.congestion));
     }
 }

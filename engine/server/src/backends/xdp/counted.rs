@@ -15,6 +15,7 @@ pub(super) fn stack(stack: &Report, report: &mut ShardReport) {
     report.add_in_use("in use", "table entries", stack.table_entries as u64);
     report.add_in_use("in use", "timers", stack.timers as u64);
     report.add_in_use("in use", "loss recoveries", stack.recoveries as u64);
+    report.add_in_use("in use", "congestion records", stack.congestions as u64);
     let chunks: u64 = stack.send_chunks.iter().map(|class| u64::from(class.in_use)).sum();
     let buffers: u64 = stack.receive_buffers.classes.iter().map(|class| u64::from(class.in_use)).sum();
     report.add_in_use("in use", "send chunks", chunks);
