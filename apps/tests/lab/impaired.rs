@@ -21,7 +21,7 @@ const CONTROLS: [&str; 2] = ["bbr", "cubic"];
 const SETTINGS: &[&str] =
     &["--framing", "raw", "--address", "fd00:198:18::1/64", "--tcp-time-wait-ms", "200"];
 /// Until everything is back: the kernel's last FIN may be lost several times.
-const REST_MAX: Duration = Duration::from_secs(60);
+const REST_MAX: Duration = Duration::from_mins(1);
 
 fn per_100k(frames: u32) -> Probability {
     Probability::per_100k(frames).expect("at most 100,000")
