@@ -76,7 +76,7 @@ fn after_a_kill_the_next_start_works_at_once() {
 }
 
 #[test]
-fn after_a_kill_the_interface_can_be_served_again_at_once() {
+fn s38_after_a_kill_the_interface_can_be_served_again_at_once() {
     let Some(Bench { lab, .. }) = bench("again", Weight::Light) else { return };
     let server = Server::start(&lab, HTTP, &[]);
     let mut old = client(&lab, || connect(ADDRESS));
@@ -112,7 +112,7 @@ fn ends_by(lab: &Lab, signal: Signal) -> Report {
 }
 
 #[test]
-fn sigint_and_sigterm_close_every_connection_with_fin() {
+fn s37_sigint_and_sigterm_close_every_connection_with_fin() {
     let Some(Bench { lab, .. }) = bench("signals", Weight::Light) else { return };
     for signal in [Signal::INT, Signal::TERM] {
         let report = ends_by(&lab, signal);

@@ -188,7 +188,7 @@ fn a_shared_address_leaves_the_host_its_services() {
 }
 
 #[test]
-fn the_next_start_works_at_once_after_a_kill() {
+fn s38_the_next_start_works_at_once_after_a_kill() {
     let Some(lab) = lab("bywash-srv-kill", |lab| lab) else { return };
     for _ in 0..3 {
         let running = Running::start(&lab, &["--address", ADDRESS]);
@@ -229,7 +229,7 @@ fn no_thread_keeps_a_privilege() {
 }
 
 #[test]
-fn a_drain_closes_connections_in_order() {
+fn s37_a_drain_closes_connections_in_order() {
     let Some(lab) = lab("bywash-srv-drain", |lab| lab) else { return };
     let running = Running::start(&lab, &["--address", ADDRESS, "--drain-timeout-ms", "20000"]);
     let mut stream = lab.run_in(Side::Client, || TcpStream::connect("198.18.0.1:8080").unwrap()).unwrap();

@@ -24,7 +24,7 @@ use crate::mesh::Mesh;
 use crate::report::ShardReport;
 
 pub(crate) use counted::program as report_program;
-pub(crate) use port::XdpPort;
+pub use port::{XdpBurst, XdpPort, XdpReservation, XdpTransmit};
 
 use peers::ShardPeers;
 

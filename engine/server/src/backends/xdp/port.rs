@@ -12,16 +12,22 @@ use bywash_xdp::socket::{self, Receiver, Socket, Transmitter, TxChecksum, Wake};
 
 use crate::capture::Tap;
 
-/// The two halves of a socket, each with frames of its own.
-pub(crate) struct XdpPort {
+/// The two halves of a socket, each with frames of its own. The framework makes its ports itself; this is for whoever
+/// runs an [`Engine`](bywash_core::stack::Engine) without it.
+pub struct XdpPort {
     receiver: Receiver,
     transmit: XdpTransmit,
     capabilities: Capabilities,
 }
 
 impl XdpPort {
-    /// A socket on an interface with this link-layer address and MTU; `tap` sees every frame.
-    pub(crate) fn new(socket: Socket, mac: [u8; 6], mtu: u16, tap: Option<Tap>) -> Self {
+    /// A socket on an interface with this link-layer address and MTU in octets.
+    pub fn new(socket: Socket, mac: [u8; 6], mtu: u16) -> Self {
+        Self::tapped(socket, mac, mtu, None)
+    }
+
+    /// The same; `tap` sees every frame.
+    pub(crate) fn tapped(socket: Socket, mac: [u8; 6], mtu: u16, tap: Option<Tap>) -> Self {
         let (receiver, transmitter) = socket.split();
         let transmit_checksum = match transmitter.checksum_offload() {
             socket::ChecksumOffload::Device => ChecksumOffload::Device,
@@ -88,7 +94,7 @@ impl Port for XdpPort {
 }
 
 /// Received frames; they go back to the device when it is dropped.
-pub(crate) struct XdpBurst<'a>(socket::Burst<'a>);
+pub struct XdpBurst<'a>(socket::Burst<'a>);
 
 impl Burst for XdpBurst<'_> {
     #[inline]
@@ -109,7 +115,7 @@ impl Burst for XdpBurst<'_> {
 }
 
 /// The sending half.
-pub(crate) struct XdpTransmit {
+pub struct XdpTransmit {
     transmitter: Transmitter,
     tap: Option<Tap>,
 }
@@ -125,7 +131,7 @@ impl Transmit for XdpTransmit {
 }
 
 /// One frame to be filled.
-pub(crate) struct XdpReservation<'a> {
+pub struct XdpReservation<'a> {
     frame: socket::Reservation<'a>,
     tap: Option<&'a Tap>,
 }

@@ -42,7 +42,7 @@ pub(super) fn build(
     let mtu = u16::try_from(interface.mtu()?).unwrap_or(u16::MAX);
     let mut parts = Vec::with_capacity(opened.len());
     for (index, Opened { queue: _, socket }) in opened.into_iter().enumerate() {
-        let port = XdpPort::new(socket, mac, mtu, recorder.map(|recorder| recorder.tap(index as u32)));
+        let port = XdpPort::tapped(socket, mac, mtu, recorder.map(|recorder| recorder.tap(index as u32)));
         let mut stack = Stack::new(settings.clone(), port.capabilities(), seed, clock.now())?;
         if config.huge_pages == HugePages::On {
             huge_pages::advise(stack.address_ranges());
