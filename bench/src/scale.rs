@@ -96,7 +96,7 @@ impl Scale {
 
 fn server(connections: u32) -> Result<Host<Echo<Raw>>> {
     let mut server = shard(SERVER, config(connections), Echo::default(), Raw::default());
-    let options = ListenOptions { address: None, port: PORT, backlog: 4096 };
+    let options = ListenOptions { port: PORT, backlog: 4096, ..ListenOptions::default() };
     server.transport_mut().stack_mut().listen(options)?;
     ensure!(server.connections() == 0, "a new server has no connections");
     Ok(server)

@@ -71,7 +71,7 @@ pub fn server<A: Application>(config: StackConfig, application: A, codec: A::Cod
     let ports = config.connections_max.div_ceil(CONNECTIONS_PER_PORT) as u16;
     let mut shard = shard(SERVER, config, application, codec);
     for port in PORT..PORT + ports {
-        let options = ListenOptions { address: None, port, backlog: 4096 };
+        let options = ListenOptions { port, backlog: 4096, ..ListenOptions::default() };
         shard.transport_mut().stack_mut().listen(options).expect("the port is free");
     }
     shard

@@ -7,6 +7,7 @@
 //! | [`burst`], [`predicted`], [`reply`] | looking ahead; the in-order path in and out |
 //! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
 //! | [`passive`], [`active`] | opening, by the peer and by us |
+//! | [`listener`], [`registry`] | listeners and their queues; who may listen where, on all shards |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
 //! | [`closing`] | their end, when nothing else happens |
 //! | [`service`] | what a connection has to send or tell once the burst is in |
@@ -35,6 +36,7 @@ pub mod neighbour;
 pub mod passive;
 pub mod peers;
 pub mod predicted;
+pub mod registry;
 pub mod reply;
 pub mod report;
 pub mod retire;
@@ -50,8 +52,9 @@ pub use config::{LocalAddress, Ownership, StackConfig};
 pub use counters::{Counters, DropReason};
 pub use engine::Engine;
 pub use invariants::Broken;
-pub use listener::{ListenError, ListenOptions};
+pub use listener::{LISTENERS_MAX, ListenError, ListenOptions, ListenerId};
 pub use peers::{Alone, HostFact, Peers, PublishedTables, RingFull};
+pub use registry::{Binding, BindingId, Registry, Reuse, Scope};
 pub use report::Report;
 
 use alloc::vec::Vec;
@@ -145,6 +148,8 @@ pub struct Stack {
     last_port_offset: Option<(Tuple, u32)>,
     time_wait: TimeWaits,
     listeners: Vec<Listener>,
+    /// How many were opened since the start.
+    listeners_opened: u32,
     chunks: ChunkPool,
     receive: ReceivePool,
     neighbours: Neighbours,
@@ -219,6 +224,7 @@ impl Stack {
             last_port_offset: None,
             time_wait: TimeWaits::new(config.time_wait_max)?,
             listeners: Vec::new(),
+            listeners_opened: 0,
             chunks: ChunkPool::new(&config.send)?,
             receive: ReceivePool::new(&config.receive)?,
             neighbours: Neighbours::new(config.neighbours_max),

@@ -131,10 +131,6 @@ impl Stack {
         }
     }
 
-    fn is_listening(&self, port: u16) -> bool {
-        self.listeners.iter().any(|l| l.port == port)
-    }
-
     /// Sends the SYN of a connection that is being opened, unless its next hop is not known yet.
     pub(super) fn send_syn<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
         let Some(record) = self.syn_sent.get_mut(key) else { return };

@@ -187,7 +187,7 @@ impl Stack {
             self.counters.drop(DropReason::BadSource);
             return;
         }
-        match self.listener_for(&arrival.tuple) {
+        match self.listener_for(arrival) {
             Some(listener) if control.contains(Control::SYN) && !control.intersects(Control::ACK) => {
                 self.handle_syn(transmit, listener, arrival, None);
             }

@@ -5,21 +5,44 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::base::slab::Key;
-use crate::shard::CloseReason;
+use crate::shard::{CloseReason, ConnectionId};
 use crate::tcp::connection::{Doom, Farewell};
-use crate::wire::{Address, Tuple};
+use crate::wire::Tuple;
 
 use super::Stack;
+use super::ingress::Arrival;
+use super::registry::{Binding, Reuse, Scope};
 
 /// What to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
-    /// One of our addresses, or all of them.
+    /// One of our addresses, `0.0.0.0` or `::` for all of a family, or none for all there are.
     pub address: Option<IpAddr>,
     /// The port, 1 to 65,535.
     pub port: u16,
     /// Connections that may wait to be accepted; `somaxconn` bounds it.
     pub backlog: u32,
+    /// Whether connections of the port, and listeners on other addresses that contain this one or lie within it, may be
+    /// there (`SO_REUSEADDR`).
+    pub reuse_addr: Reuse,
+    /// Whether several listeners on this address and port share its new connections by a keyed hash of the tuple
+    /// (`SO_REUSEPORT`).
+    pub reuse_port: Reuse,
+}
+
+impl Default for ListenOptions {
+    /// All addresses, a backlog of 4096 (`SOMAXCONN`), nothing used again; the port is for the caller to say.
+    fn default() -> Self {
+        Self { address: None, port: 0, backlog: 4096, reuse_addr: Reuse::Off, reuse_port: Reuse::Off }
+    }
+}
+
+/// A listener of one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerId {
+    index: u8,
+    /// How many listeners had been opened before.
+    number: u32,
 }
 
 /// Why a stack does not listen.
@@ -57,11 +80,14 @@ impl core::error::Error for ListenError {}
 /// Listeners of one shard at most.
 pub const LISTENERS_MAX: usize = 64;
 
+const _: () = assert!(LISTENERS_MAX <= u8::MAX as usize + 1, "records keep a listener's index in a byte");
+
 /// One listener of this shard.
 #[derive(Debug)]
 pub(super) struct Listener {
-    pub(super) address: Option<Address>,
-    pub(super) port: u16,
+    number: u32,
+    /// What it has bound; none: it is closed, and its place is free.
+    pub(super) binding: Option<Binding>,
     /// Connections that are open and wait to be accepted; some may be gone again.
     pub(super) queue: VecDeque<Key>,
     pub(super) backlog: u32,
@@ -70,52 +96,96 @@ pub(super) struct Listener {
 }
 
 impl Stack {
-    /// Listens.
+    /// Listens. Where several shards serve the same addresses, a [`Registry`](super::Registry) is to be asked first.
     ///
     /// # Errors
     /// [`ListenError`].
-    pub fn listen(&mut self, options: ListenOptions) -> Result<(), ListenError> {
-        let ListenOptions { address, port, backlog } = options;
-        if port == 0 {
-            return Err(ListenError::InvalidPort);
-        }
-        let own = address.map(Address::from);
-        if let (Some(address), Some(own)) = (address, own) {
+    pub fn listen(&mut self, options: ListenOptions) -> Result<ListenerId, ListenError> {
+        let binding = Binding::of(&options)?;
+        if let (Some(address), Scope::One(own)) = (options.address, binding.scope) {
             self.local_index(own).ok_or(ListenError::AddrNotAvailable { address })?;
         }
-        if self.listeners.iter().any(|l| l.port == port && l.address == own) {
-            return Err(ListenError::AddrInUse { port });
-        }
-        if self.listeners.len() == LISTENERS_MAX {
+        binding.check(self.listeners.iter().filter_map(|l| l.binding.as_ref()), &[self.published(0)])?;
+        let free = self.listeners.iter().position(|l| l.binding.is_none());
+        let index = free.unwrap_or(self.listeners.len());
+        if index == LISTENERS_MAX {
             return Err(ListenError::TooMany);
         }
-        let backlog = backlog.clamp(1, self.config.tcp.somaxconn.max(1));
+        let backlog = options.backlog.clamp(1, self.config.tcp.somaxconn.max(1));
+        let number = self.listeners_opened;
+        self.listeners_opened = number.wrapping_add(1);
         let queue = VecDeque::with_capacity(backlog as usize);
-        self.listeners.push(Listener { address: own, port, queue, backlog, half_open: 0 });
-        Ok(())
+        let listener = Listener { number, binding: Some(binding), queue, backlog, half_open: 0 };
+        match self.listeners.get_mut(index) {
+            Some(place) => *place = listener,
+            None => self.listeners.push(listener),
+        }
+        Ok(ListenerId { index: index as u8, number })
     }
 
-    /// Stops listening: half-open connections and those that nobody has accepted are reset (c017).
+    /// Closes one listener: its half-open connections and those that nobody has accepted are reset (c017). Does nothing
+    /// if it is closed already.
+    pub fn close_listener(&mut self, id: ListenerId) {
+        if self.listener(id).is_some() {
+            self.close_listener_at(usize::from(id.index));
+        }
+    }
+
+    /// Closes all listeners.
     pub(super) fn stop_listening(&mut self) {
-        let half_open: alloc::vec::Vec<Key> = self.half_open.keys().collect();
+        (0..self.listeners.len()).for_each(|index| self.close_listener_at(index));
+    }
+
+    fn close_listener_at(&mut self, index: usize) {
+        let is_its = |key: &Key| self.half_open.get(*key).is_some_and(|r| usize::from(r.listener) == index);
+        let half_open: alloc::vec::Vec<Key> = self.half_open.keys().filter(is_its).collect();
         for key in half_open {
             self.remove_half_open(key);
         }
-        for mut listener in core::mem::take(&mut self.listeners) {
-            for key in listener.queue.drain(..) {
-                if self.connections.get(key).is_some() {
-                    let doom = Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset };
-                    self.doom(key.index, doom);
-                }
+        let listener = &mut self.listeners[index];
+        listener.binding = None;
+        for key in core::mem::take(&mut listener.queue) {
+            if self.connections.get(key).is_some() {
+                let doom = Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset };
+                self.doom(key.index, doom);
             }
         }
     }
 
-    /// The most specific listener for a new connection.
-    pub(super) fn listener_for(&self, tuple: &Tuple) -> Option<usize> {
-        let matches = |l: &&(usize, &Listener)| l.1.port == tuple.local_port;
-        let candidates = || self.listeners.iter().enumerate();
-        let exact = candidates().find(|c| matches(&c) && c.1.address == Some(tuple.local));
-        exact.or_else(|| candidates().find(|c| matches(&c) && c.1.address.is_none())).map(|(index, _)| index)
+    /// The listener of this name, if it is open.
+    pub(super) fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        let listener = self.listeners.get(usize::from(id.index))?;
+        (listener.number == id.number && listener.binding.is_some()).then_some(listener)
+    }
+
+    /// The listener that a connection came by, as long as both are open.
+    pub fn listener_of(&self, id: ConnectionId) -> Option<ListenerId> {
+        self.connections.get(id)?;
+        let index = self.warm[id.index as usize].listener?;
+        let listener = self.listeners.get(usize::from(index)).filter(|l| l.binding.is_some())?;
+        Some(ListenerId { index, number: listener.number })
+    }
+
+    /// The most precise listener for a new connection. Of a group that shares address and port, the keyed hash of the
+    /// tuple chooses, so that all shards choose alike.
+    pub(super) fn listener_for(&self, arrival: &Arrival<'_>) -> Option<usize> {
+        let Tuple { local, local_port, .. } = arrival.tuple;
+        let precision = |l: &Listener| {
+            let binding = l.binding.as_ref().filter(|binding| binding.takes(local, local_port))?;
+            Some(binding.scope.precision())
+        };
+        let best = self.listeners.iter().filter_map(precision).max()?;
+        let members = || {
+            self.listeners.iter().enumerate().filter(|(_, l)| precision(l) == Some(best)).map(|(at, _)| at)
+        };
+        match members().count() {
+            1 => members().next(),
+            count => members().nth(((u64::from(arrival.hashed.hash) * count as u64) >> u32::BITS) as usize),
+        }
+    }
+
+    /// Whether a listener has the port, whatever the address.
+    pub(super) fn is_listening(&self, port: u16) -> bool {
+        self.listeners.iter().any(|l| l.binding.is_some_and(|binding| binding.port == port))
     }
 }

@@ -1,7 +1,7 @@
 //! The other shards: where a flow's frames go when they arrive at the wrong queue, and what all shards know.
 
 use crate::table::TableReader;
-use crate::wire::{Address, MacAddress};
+use crate::wire::{Address, MacAddress, Tuple};
 
 /// Something about the network that one shard has learned and all want to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,16 @@ pub struct PublishedTables {
     pub v4: TableReader<3>,
     /// IPv6 connections.
     pub v6: TableReader<9>,
+}
+
+impl PublishedTables {
+    /// Whether any connection, in whatever state, has a local address and port that `is_it` accepts. Looks at all of
+    /// them: for the control plane.
+    pub fn has_connection(&self, is_it: impl Fn(Address, u16) -> bool) -> bool {
+        let accepts = |tuple: Tuple| is_it(tuple.local, tuple.local_port);
+        self.v4.any(|words| accepts(Tuple::from_words_v4(*words)))
+            || self.v6.any(|words| accepts(Tuple::from_words_v6(*words)))
+    }
 }
 
 /// A server of one shard: there is nobody else.

@@ -90,7 +90,7 @@ impl Stack {
                 self.acknowledge_time_wait(transmit, &record, arrival);
             }
             time_wait::Verdict::Over => self.end_time_wait(entry.index()),
-            time_wait::Verdict::Reopen(above) => match self.listener_for(&arrival.tuple) {
+            time_wait::Verdict::Reopen(above) => match self.listener_for(arrival) {
                 Some(listener) => {
                     self.end_time_wait(entry.index());
                     self.handle_syn(transmit, listener, arrival, Some(above));

@@ -2,7 +2,9 @@
 
 use super::ConnectionTable;
 use super::entry::Entry;
+use super::place::Place;
 use super::slot::Match;
+use super::tags::{GROUP, Tag};
 use crate::base::sync::{Arc, spin_loop};
 
 /// How often one look-up may meet a slot in the midst of a change.
@@ -59,6 +61,29 @@ impl<const WORDS: usize> TableReader<WORDS> {
         });
         // Whatever was there all the time lies where it lay, and was found.
         found.unwrap_or(Lookup::Absent)
+    }
+
+    /// Whether some tuple that has an entry satisfies `is_it`. Visits the whole table, so it is for the control plane; an
+    /// entry that comes or goes meanwhile may be missed.
+    pub fn any(&self, mut is_it: impl FnMut(&[u32; WORDS]) -> bool) -> bool {
+        let in_use = (0..self.table.tags.groups()).flat_map(|group| {
+            let word = self.table.tags.load(group);
+            let is_used = move |offset: &usize| word.tag(*offset) != Tag::EMPTY;
+            (0..GROUP).filter(is_used).map(move |offset| Place::new(group, offset))
+        });
+        for place in in_use {
+            for _ in 0..=RETRIES_MAX {
+                let tuple = self.table.slots.tuple(place);
+                match self.table.slots.read(place, &tuple) {
+                    Match::Same(_) if is_it(&tuple) => return true,
+                    Match::Same(_) => break,
+                    // It was emptied or is being filled: a tuple that is there to stay can be read a little later.
+                    Match::Other if self.table.slots.entry(place).is_none() => break,
+                    Match::Other | Match::Changing => spin_loop(),
+                }
+            }
+        }
+        false
     }
 
     /// Asks for the words with which a look-up of `hash` begins.

@@ -328,7 +328,7 @@ fn a_layer_3_port_needs_no_neighbours() {
     let stack = Stack::new(config(), capabilities, [7; 32], world.now).expect("a stack");
     let mut engine = Engine::new(port, stack, Alone, Vec::new());
     let mut app = Recorder::default();
-    let options = bywash_core::stack::ListenOptions { address: None, port: PORT, backlog: 16 };
+    let options = ListenOptions { port: PORT, backlog: 16, ..ListenOptions::default() };
     engine.stack_mut().listen(options).expect("listens");
     // The same frames without their link header.
     let peer = Peer::new(&world, 40_000, Offer::FULL);

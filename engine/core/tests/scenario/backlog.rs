@@ -43,7 +43,7 @@ fn s08_the_backlog_completes_handshakes_without_the_application() {
 #[test]
 fn s09_c016_a_full_accept_queue_ignores_and_completes_later() {
     let mut world = World::quiet(config(), 1500);
-    let options = bywash_core::stack::ListenOptions { address: None, port: PORT, backlog: 1 };
+    let options = ListenOptions { port: PORT, backlog: 1, ..ListenOptions::default() };
     world.stack().listen(options).expect("listens");
     world.stack().pause_accepting();
     let mut second = Peer::new(&world, 40_001, Offer::FULL);
@@ -71,7 +71,7 @@ fn s09_a_full_accept_queue_resets_if_told_to() {
     let mut config = config();
     config.tcp.tcp_abort_on_overflow = true;
     let mut world = World::quiet(config, 1500);
-    let options = bywash_core::stack::ListenOptions { address: None, port: PORT, backlog: 1 };
+    let options = ListenOptions { port: PORT, backlog: 1, ..ListenOptions::default() };
     world.stack().listen(options).expect("listens");
     world.stack().pause_accepting();
     let mut second = Peer::new(&world, 40_001, Offer::FULL);

@@ -14,6 +14,7 @@ mod congestion;
 mod ending;
 mod half_close;
 mod hostile;
+mod listeners;
 mod listening;
 mod opening;
 mod options;

@@ -65,7 +65,8 @@ impl SimHost {
             config.port_range = (first, first + plan.ports - 1);
             let mut stack =
                 Stack::new(config, plan.capabilities, seed, start).map_err(|error| error.to_string())?;
-            let options = ListenOptions { address: None, port: LISTEN_PORT, backlog: plan.backlog };
+            let options =
+                ListenOptions { port: LISTEN_PORT, backlog: plan.backlog, ..ListenOptions::default() };
             stack.listen(options).map_err(|error| error.to_string())?;
             stacks.push(stack);
         }

@@ -14,7 +14,7 @@ pub use segment::{Got, Seg, forge_ip, pseudo_header, seg};
 pub use world::{LOCAL, LOCAL_V6, OWN_MAC, PEER, PEER_MAC, PEER_V6, PORT, World, address, config};
 
 pub use bywash_core::shard::{CloseReason, Host, Origin};
-pub use bywash_core::stack::DropReason;
+pub use bywash_core::stack::{DropReason, ListenOptions};
 pub use bywash_core::wire::tcp::Flags;
 
 /// ACK.

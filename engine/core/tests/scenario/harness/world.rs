@@ -73,7 +73,7 @@ impl World {
     /// A listener on [`PORT`] with `backlog` 128.
     pub fn with(config: StackConfig, mtu: u16) -> Self {
         let mut world = Self::quiet(config, mtu);
-        let options = ListenOptions { address: None, port: PORT, backlog: 128 };
+        let options = ListenOptions { port: PORT, backlog: 128, ..ListenOptions::default() };
         world.stack().listen(options).expect("listens");
         world
     }

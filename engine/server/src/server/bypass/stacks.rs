@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bywash_core::buffer::{ReceiveConfig, SendConfig};
 use bywash_core::port::Port;
-use bywash_core::stack::{HostFact, ListenOptions, LocalAddress, Ownership, Stack, StackConfig};
+use bywash_core::stack::{HostFact, ListenOptions, LocalAddress, Ownership, Registry, Stack, StackConfig};
 use bywash_core::tcp::config::TcpConfig as StackTcpConfig;
 use bywash_core::wire::{Address, Cidr as WireCidr};
 use bywash_xdp::nic::Interface;
@@ -43,14 +43,20 @@ pub(super) fn build(
     let mut parts = Vec::with_capacity(opened.len());
     for (index, Opened { queue: _, socket }) in opened.into_iter().enumerate() {
         let port = XdpPort::tapped(socket, mac, mtu, recorder.map(|recorder| recorder.tap(index as u32)));
-        let mut stack = Stack::new(settings.clone(), port.capabilities(), seed, clock.now())?;
+        let stack = Stack::new(settings.clone(), port.capabilities(), seed, clock.now())?;
         if config.huge_pages == HugePages::On {
             huge_pages::advise(stack.address_ranges());
         }
-        stack.listen(ListenOptions { address: None, port: config.port, backlog: config.tcp.somaxconn })?;
         parts.push((port, stack));
     }
     let tables: Vec<_> = parts.iter().enumerate().map(|(index, (_, stack))| stack.published(index)).collect();
+    let options =
+        ListenOptions { port: config.port, backlog: config.tcp.somaxconn, ..ListenOptions::default() };
+    // One decision for all shards; each then has a listener, and a backlog, of its own.
+    Registry::new(tables.clone()).bind(&options)?;
+    for (_, stack) in &mut parts {
+        stack.listen(options)?;
+    }
     let backends = parts.into_iter().enumerate().map(|(index, (port, stack))| {
         let others = tables.iter().filter(|table| table.shard != index).cloned().collect();
         XdpBackend::new(index, port, stack, &mesh, others)
