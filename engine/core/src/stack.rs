@@ -6,7 +6,7 @@
 //! | [`config`], [`counters`] | what it is made of; what happened |
 //! | [`burst`], [`predicted`], [`reply`] | looking ahead; the in-order path in and out |
 //! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
-//! | [`passive`], [`active`] | opening, by the peer and by us |
+//! | [`passive`], `cookies`, [`active`] | opening, by the peer with and without a record, and by us |
 //! | [`listener`], [`registry`] | listeners and their queues; who may listen where, on all shards |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
 //! | [`closing`] | their end, when nothing else happens |
@@ -24,6 +24,7 @@ pub mod answers;
 pub mod burst;
 pub mod closing;
 pub mod config;
+mod cookies;
 pub mod counters;
 pub mod egress;
 pub mod engine;

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod config;
 pub mod congestion;
 pub mod connection;
+pub mod cookie;
 pub mod handshake;
 pub mod input;
 pub mod isn;

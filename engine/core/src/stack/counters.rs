@@ -130,6 +130,12 @@ counters! {
     active_opens,
     /// Connections gone.
     closed,
+    /// SYNs answered by a cookie (`SyncookiesSent`).
+    syncookies_sent,
+    /// Cookies that came back (`SyncookiesRecv`).
+    syncookies_received,
+    /// ACKs to a listener whose number is no cookie of ours, or too old a one (`SyncookiesFailed`).
+    syncookies_failed,
     /// Half-open connections given up.
     half_open_expired,
     /// Connections in TIME_WAIT that had to make room for newer ones.

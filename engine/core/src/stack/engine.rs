@@ -223,7 +223,7 @@ impl<L: Peers> Strays<'_, L> {
                 Ok(()) => stack.counters.handed_over += 1,
                 Err(_) => stack.counters.drop(DropReason::HandOverFull),
             },
-            Whose::Unsure => stack.counters.drop(DropReason::HandOverFull),
+            Whose::Unsure => stack.handle_unsure(transmit, arrival),
         }
     }
 }

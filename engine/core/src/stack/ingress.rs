@@ -12,6 +12,7 @@ use crate::wire::{Kind, MacAddress, Packet, TcpFields, Tuple};
 
 use super::Stack;
 use super::burst::{Outlook, OutlookKind};
+use super::cookies::Cookie;
 use super::counters::DropReason;
 use super::egress::{Head, NoFrame, Route, send_syn_segment, send_tcp};
 use super::tables::Hashed;
@@ -171,13 +172,18 @@ impl Stack {
                 self.handle_syn_sent(transmit, events, entry.key(), arrival);
             }
             Some((EntryKind::TimeWait, entry)) => self.handle_time_wait(transmit, entry, arrival),
-            None => self.handle_unknown(transmit, arrival),
+            None => self.handle_unknown(transmit, events, arrival),
         }
     }
 
     /// No connection: LISTEN or CLOSED (RFC 9293 sections 3.10.7.1 and 3.10.7.2).
     #[cold]
-    fn handle_unknown<T: Transmit>(&mut self, transmit: &mut T, arrival: &Arrival<'_>) {
+    fn handle_unknown<T: Transmit, E: Events<Self>>(
+        &mut self,
+        transmit: &mut T,
+        events: &mut E,
+        arrival: &Arrival<'_>,
+    ) {
         let control = arrival.segment.control;
         if control.intersects(Control::RST) {
             self.counters.drop(DropReason::NoConnection);
@@ -193,6 +199,7 @@ impl Stack {
             }
             // In LISTEN, what neither opens nor acknowledges is dropped in silence.
             Some(_) if !control.intersects(Control::ACK) => self.counters.drop(DropReason::NoConnection),
+            Some(listener) if self.take_cookie(transmit, events, listener, arrival) == Cookie::Taken => {}
             Some(_) | None => {
                 self.counters.drop(DropReason::NoConnection);
                 self.refuse(transmit, arrival);

@@ -4,7 +4,7 @@ use crate::base::slab::Key;
 use crate::base::time::Duration;
 use crate::port::Transmit;
 use crate::shard::{Events, Origin};
-use crate::table::{Entry, Kind};
+use crate::table::{Entry, FamilyPlace, Kind};
 use crate::tcp::connection::{self, Agreement, Connection, Ends, Warm, begin};
 use crate::tcp::handshake::{PeerSyn, SynReceived, syn_window};
 use crate::tcp::seq::SequenceNumber;
@@ -17,6 +17,41 @@ use super::egress::{Head, Route, path_mss};
 use super::ingress::Arrival;
 use super::{Accepting, Stack};
 
+/// Where what must be remembered of a SYN goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SynRoom {
+    /// Into a record of ours.
+    HalfOpen,
+    /// To the peer, which brings it back.
+    Cookie,
+    /// Nowhere: the SYN is dropped.
+    None,
+}
+
+/// Whether there is room for one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Some,
+    None,
+}
+
+/// A handshake that a peer has completed.
+#[derive(Clone, Copy)]
+pub(super) struct Handshake<'a> {
+    /// Where the table has its tuple.
+    pub(super) place: FamilyPlace,
+    /// What the peer's SYN said.
+    pub(super) peer: &'a PeerSyn,
+    /// Our initial sequence number.
+    pub(super) iss: SequenceNumber,
+    /// The listener that it was for.
+    pub(super) listener: usize,
+    /// Its round trip, if that was measured.
+    pub(super) rtt_us: Option<u32>,
+    /// How often our SYN+ACK was sent again.
+    pub(super) resent: u8,
+}
+
 impl Stack {
     /// SYN for a listener. `above`: the ISS must lie there or later (RFC 6191 reuse of a TIME_WAIT tuple).
     pub(super) fn handle_syn<T: Transmit>(
@@ -26,8 +61,10 @@ impl Stack {
         arrival: &Arrival<'_>,
         above: Option<SequenceNumber>,
     ) {
-        if !self.has_room_for_syn(listener) {
-            return;
+        match self.room_for_syn(listener, above) {
+            SynRoom::HalfOpen => {}
+            SynRoom::Cookie => return self.send_cookie(transmit, arrival),
+            SynRoom::None => return,
         }
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
         let flow = arrival.hashed.flow(&self.secrets);
@@ -49,19 +86,46 @@ impl Stack {
         self.emit_syn_ack(transmit, key.index, &record, &arrival.tuple, flow.ts_offset);
     }
 
-    /// Whether one more half-open connection may begin; counted if not.
-    fn has_room_for_syn(&mut self, listener: usize) -> bool {
-        let Some(listener) = self.listeners.get(listener) else { return false };
-        if listener.half_open >= self.config.tcp.tcp_max_syn_backlog {
+    /// Where what must be remembered of one more SYN goes; counted if nowhere.
+    fn room_for_syn(&mut self, listener: usize, above: Option<SequenceNumber>) -> SynRoom {
+        // As Linux: no new handshake while the ones that are done cannot be accepted.
+        if self.room_to_accept(listener) == Room::None {
+            return SynRoom::None;
+        }
+        let tcp = &self.config.tcp;
+        if above.is_some() {
+            // A cookie cannot be told where its number must begin.
+            return SynRoom::HalfOpen;
+        }
+        let is_full = self.listeners[listener].half_open >= tcp.tcp_max_syn_backlog
+            || self.half_open.len() == self.half_open.capacity();
+        match (tcp.tcp_syncookies, is_full) {
+            (0, true) => {
+                self.counters.drop(DropReason::SynBacklogFull);
+                SynRoom::None
+            }
+            (0 | 1, false) => SynRoom::HalfOpen,
+            (_, _) => SynRoom::Cookie,
+        }
+    }
+
+    /// Whether a SYN may take the place of a connection in TIME_WAIT; counted if not.
+    pub(super) fn has_room_to_reopen(&mut self, listener: usize) -> bool {
+        if self.half_open.len() == self.half_open.capacity() {
             self.counters.drop(DropReason::SynBacklogFull);
             return false;
         }
-        // As Linux: no new handshake while the ones that are done cannot be accepted.
-        if listener.queue.len() >= listener.backlog as usize {
-            self.counters.drop(DropReason::AcceptQueueFull);
-            return false;
+        self.room_to_accept(listener) == Room::Some
+    }
+
+    /// Whether one more connection may wait to be accepted; counted if not.
+    pub(super) fn room_to_accept(&mut self, listener: usize) -> Room {
+        let Some(listener) = self.listeners.get(listener) else { return Room::None };
+        if listener.queue.len() < listener.backlog as usize {
+            return Room::Some;
         }
-        true
+        self.counters.drop(DropReason::AcceptQueueFull);
+        Room::None
     }
 
     /// Sends the SYN+ACK of a half-open connection and sets its timer (RFC 6298 section 5).
@@ -220,22 +284,40 @@ impl Stack {
         arrival: &Arrival<'_>,
     ) -> Option<Key> {
         let listener = usize::from(record.listener);
-        let waiting = self.listeners.get(listener).map(|l| (l.queue.len(), l.backlog as usize))?;
-        if waiting.0 >= waiting.1 {
-            self.counters.drop(DropReason::AcceptQueueFull);
+        if self.room_to_accept(listener) == Room::None {
             if self.config.tcp.tcp_abort_on_overflow {
                 self.remove_half_open(key);
                 self.refuse(transmit, arrival);
             }
             return None;
         }
-        let own_mss = path_mss(self.capabilities.mtu, arrival.tuple.remote);
-        let ts_offset = arrival.hashed.flow(&self.secrets).ts_offset;
-        let agreed = Agreement {
+        let handshake = Handshake {
+            place: record.place,
+            peer: &record.peer(),
+            iss: record.iss,
+            listener,
             rtt_us: record.rtt_us(self.now),
             resent: record.retries,
-            ..record.peer().agree(own_mss, ts_offset, &self.config.tcp)
         };
+        let new = self.synchronize(&handshake, arrival)?;
+        // The entry changes hands; the half-open record goes.
+        self.half_open.remove(key);
+        self.half_open_wheel.disarm(key.index);
+        self.listeners[listener].half_open = self.listeners[listener].half_open.saturating_sub(1);
+        if let Ok(entry) = Entry::new(Kind::Synchronized, new) {
+            self.tables.set_entry(record.place, entry);
+        }
+        self.enqueue(events, listener, new);
+        Some(new)
+    }
+
+    /// Makes the connection of a handshake that is done; counted if it cannot be.
+    #[inline]
+    pub(super) fn synchronize(&mut self, handshake: &Handshake<'_>, arrival: &Arrival<'_>) -> Option<Key> {
+        let Handshake { place, peer, iss, listener, rtt_us, resent } = *handshake;
+        let own_mss = path_mss(self.capabilities.mtu, arrival.tuple.remote);
+        let ts_offset = arrival.hashed.flow(&self.secrets).ts_offset;
+        let agreed = Agreement { rtt_us, resent, ..peer.agree(own_mss, ts_offset, &self.config.tcp) };
         // The frame says where the next hop is, if nothing else does.
         let Ok(neighbour) = self.hold_next_hop(arrival.tuple.remote, Some(arrival.mac)) else {
             self.counters.drop(DropReason::TooManyConnections);
@@ -246,27 +328,25 @@ impl Stack {
             local_port: arrival.tuple.local_port,
             remote: arrival.tuple.remote,
             remote_port: arrival.tuple.remote_port,
-            place: record.place,
+            place,
         };
-        let (mut connection, mut warm) = begin(&ends, record.iss + 1, &self.config.tcp);
+        let (mut connection, mut warm) = begin(&ends, iss + 1, &self.config.tcp);
         connection.agree(&mut warm, &agreed, &self.config.tcp, self.now);
-        warm.listener = Some(record.listener);
-        let Some(new) = self.insert_connection(connection, warm) else {
+        warm.listener = Some(listener as u8);
+        let new = self.insert_connection(connection, warm);
+        if new.is_none() {
             self.neighbours.release(neighbour);
             self.counters.drop(DropReason::TooManyConnections);
-            return None;
-        };
-        // The entry changes hands; the half-open record goes.
-        self.half_open.remove(key);
-        self.half_open_wheel.disarm(key.index);
-        self.listeners[listener].half_open = self.listeners[listener].half_open.saturating_sub(1);
-        if let Ok(entry) = Entry::new(Kind::Synchronized, new) {
-            self.tables.set_entry(record.place, entry);
         }
+        new
+    }
+
+    /// Puts a new connection into its listener's accept queue.
+    #[inline]
+    pub(super) fn enqueue<E: Events<Self>>(&mut self, events: &mut E, listener: usize, new: Key) {
         self.counters.passive_opens += 1;
         self.listeners[listener].queue.push_back(new);
         self.accept(events);
-        Some(new)
     }
 
     /// Puts both blocks at one index.

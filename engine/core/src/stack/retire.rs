@@ -91,10 +91,12 @@ impl Stack {
             }
             time_wait::Verdict::Over => self.end_time_wait(entry.index()),
             time_wait::Verdict::Reopen(above) => match self.listener_for(arrival) {
-                Some(listener) => {
+                // Dropped for want of room, it comes again and finds the old connection as it was.
+                Some(listener) if self.has_room_to_reopen(listener) => {
                     self.end_time_wait(entry.index());
                     self.handle_syn(transmit, listener, arrival, Some(above));
                 }
+                Some(_) => {}
                 None => self.acknowledge_time_wait(transmit, &record, arrival),
             },
         }

@@ -31,6 +31,9 @@ pub struct TcpConfig {
     pub tcp_rfc1337: bool,
     /// Half-open connections of one listener and shard at most.
     pub tcp_max_syn_backlog: u32,
+    /// When SYNs are answered by cookies (RFC 4987): 0 never, 1 when the backlog of half-open connections is full, 2
+    /// always.
+    pub tcp_syncookies: u8,
     /// Connections that wait to be accepted at most, whatever the listener asks for.
     pub somaxconn: u32,
     /// Whether a full accept queue answers RST instead of silence.
@@ -72,6 +75,7 @@ impl Default for TcpConfig {
             tcp_time_wait_ms: 60_000,
             tcp_rfc1337: true,
             tcp_max_syn_backlog: 4096,
+            tcp_syncookies: 1,
             somaxconn: 4096,
             tcp_abort_on_overflow: false,
             tcp_window_scaling: true,

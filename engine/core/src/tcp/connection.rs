@@ -349,6 +349,8 @@ impl Connection {
     pub fn agree(&mut self, warm: &mut Warm, agreed: &Agreement, config: &TcpConfig, now: Instant) {
         match agreed.rtt_us {
             Some(rtt_us) => self.round_trip.sample(rtt_us),
+            // A cookie's round trip was not measured: the timeout stays that of the beginning.
+            None if agreed.resent == 0 => {}
             // RFC 6298 section 5.7: after a SYN timed out, at least 3 s.
             None => {
                 self.round_trip = RoundTrip::unknown(config.tcp_rto_initial_us.max(RTO_AFTER_SYN_TIMEOUT_US));

@@ -13,6 +13,8 @@ pub struct Secrets {
     pub ports: [u64; 2],
     /// For the connection tables.
     pub table: [u64; 2],
+    /// For SYN cookies.
+    pub cookies: [u64; 2],
 }
 
 /// What the numbers of one connection begin with: both halves of one keyed hash of its tuple.
@@ -44,7 +46,7 @@ impl Secrets {
             let words = [label as u32, (label >> 32) as u32];
             [[word(0), word(1)], [word(2), word(3)]].map(|key| siphash_2_4(key, &words))
         };
-        Self { flows: derive(1), ports: derive(2), table: derive(3) }
+        Self { flows: derive(1), ports: derive(2), table: derive(3), cookies: derive(4) }
     }
 
     /// What the numbers of the connection `tuple` begin with.
@@ -82,7 +84,7 @@ impl core::fmt::Debug for Secrets {
 /// SipHash-2-4 (Aumasson and Bernstein 2012) of `N` words, the low octet of each first. Their number is known to the
 /// compiler: nothing but the rounds remains.
 #[inline(never)]
-fn siphash_2_4<const N: usize>([k0, k1]: [u64; 2], words: &[u32; N]) -> u64 {
+pub(super) fn siphash_2_4<const N: usize>([k0, k1]: [u64; 2], words: &[u32; N]) -> u64 {
     let mut state = [
         k0 ^ 0x736f_6d65_7073_6575,
         k1 ^ 0x646f_7261_6e64_6f6d,

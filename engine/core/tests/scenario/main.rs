@@ -12,6 +12,7 @@ mod backlog;
 mod closing;
 mod congestion;
 mod ending;
+mod cookies;
 mod half_close;
 mod hostile;
 mod listeners;
