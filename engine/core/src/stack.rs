@@ -7,6 +7,7 @@
 //! | [`burst`], [`predicted`], [`reply`] | looking ahead; the in-order path in and out |
 //! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
 //! | [`passive`], `cookies`, [`active`] | opening, by the peer with and without a record, and by us |
+//! | `simultaneous` | opening by both at once |
 //! | [`listener`], [`registry`] | listeners and their queues; who may listen where, on all shards |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
 //! | [`closing`] | their end, when nothing else happens |
@@ -42,6 +43,7 @@ pub mod reply;
 pub mod report;
 pub mod retire;
 pub mod service;
+mod simultaneous;
 pub mod stream;
 pub mod synchronized;
 pub mod tables;

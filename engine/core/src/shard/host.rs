@@ -88,6 +88,11 @@ pub enum ConnectError {
     },
     /// Every port of the range is in use towards that peer (`EADDRNOTAVAIL`).
     PortsExhausted,
+    /// The local port that was asked for is in use towards that peer (`EADDRINUSE`).
+    AddrInUse {
+        /// The port.
+        port: u16,
+    },
     /// The address is a multicast, broadcast or unspecified one, or the port is 0 (`EINVAL`).
     InvalidRemote,
     /// No address of ours has that family, or no route leads there (`ENETUNREACH`).
@@ -102,7 +107,10 @@ impl fmt::Display for ConnectError {
             Self::TooManyConnections { connections_max } => {
                 write!(f, "all {connections_max} connections are in use (`connections_max`)")
             }
-            Self::PortsExhausted => f.write_str("every local port is in use towards that peer"),
+            Self::PortsExhausted => {
+                f.write_str("ports exhausted: all of ip_local_port_range are in use towards that peer")
+            }
+            Self::AddrInUse { port } => write!(f, "local port {port} is in use towards that peer"),
             Self::InvalidRemote => f.write_str("not an address and port that can be connected to"),
             Self::NetworkUnreachable => f.write_str("no address or route of ours leads there"),
             Self::Unsupported => f.write_str("this backend does not open connections"),

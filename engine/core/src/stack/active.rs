@@ -9,7 +9,7 @@ use crate::port::{Medium, Transmit};
 use crate::shard::{CloseReason, ConnectError, ConnectionId, Events, Origin};
 use crate::table::{Entry, Kind};
 use crate::tcp::connection::{Agreement, Doom, Ends, Farewell, Route, begin};
-use crate::tcp::handshake::{PeerSyn, SynSent, syn_window};
+use crate::tcp::handshake::{PeerSyn, SynPhase, SynSent, syn_window};
 use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::Flag;
 use crate::tcp::tick::Tick;
@@ -23,14 +23,39 @@ use super::ingress::Arrival;
 use super::reply::Replied;
 use super::tables::Hashed;
 
-/// Ports that are tried for one connection at most (RFC 6056 section 3.3.1 asks for a bound).
-const PORT_TRIES_MAX: u16 = 1024;
+/// How long a port must have waited in TIME_WAIT to be used for a new connection to the same peer (`tcp_tw_reuse`): longer
+/// than the peer's timestamp clock needs to move on.
+const TIME_WAIT_REUSE_AFTER: Duration = Duration::from_millis(1_000);
+
+/// A tuple for a new connection.
+struct Selected {
+    tuple: Tuple,
+    hashed: Hashed,
+    /// Index of the record in TIME_WAIT that it takes the place of.
+    replaces: Option<u32>,
+}
 
 impl Stack {
-    /// Begins to open a connection. Its block exists from now on, so that the application can write already.
+    /// Opens a connection from a port that the caller chooses, in or out of the range for active opens; else as
+    /// [`Host::connect`](crate::shard::Host::connect).
+    ///
+    /// # Errors
+    /// [`ConnectError`]; [`ConnectError::AddrInUse`] where a connection to `remote` has the port.
+    pub fn connect_from(
+        &mut self,
+        local_port: core::num::NonZeroU16,
+        remote: SocketAddr,
+        timeout: Option<Duration>,
+    ) -> Result<ConnectionId, ConnectError> {
+        self.open(remote, local_port.get(), timeout)
+    }
+
+    /// Begins to open a connection; port 0 is one that we select. Its block exists from now on, so that the application
+    /// can write already.
     pub(super) fn open(
         &mut self,
         remote: SocketAddr,
+        local_port: u16,
         timeout: Option<Duration>,
     ) -> Result<ConnectionId, ConnectError> {
         let address = Address::from(remote.ip());
@@ -40,8 +65,13 @@ impl Stack {
         let family = |l: &super::LocalAddress| l.cidr.address().is_v4() == address.is_v4();
         let local = self.config.addresses.iter().position(family).ok_or(ConnectError::NetworkUnreachable)?;
         let local_address = self.config.addresses[local].cidr.address();
-        let (tuple, hashed) =
-            self.select_port(local_address, address, remote.port()).ok_or(ConnectError::PortsExhausted)?;
+        let base = Tuple { local: local_address, remote: address, local_port: 0, remote_port: remote.port() };
+        let selected = match local_port {
+            0 => self.select_port(&base).ok_or(ConnectError::PortsExhausted)?,
+            port => {
+                self.usable(&Tuple { local_port: port, ..base }).ok_or(ConnectError::AddrInUse { port })?
+            }
+        };
         let full = ConnectError::TooManyConnections { connections_max: self.config.connections_max };
         // On a layer-3 port there is nobody to ask.
         let hint = match self.capabilities.medium {
@@ -50,7 +80,7 @@ impl Stack {
         };
         let neighbour = self.hold_next_hop(address, hint).map_err(|_| full)?;
         let timeout_at = timeout.map(|timeout| self.now + timeout);
-        self.begin_open(&tuple, &hashed, Route::new(neighbour, local as u8), timeout_at).ok_or_else(|| {
+        self.begin_open(&selected, Route::new(neighbour, local as u8), timeout_at).ok_or_else(|| {
             self.neighbours.release(neighbour);
             full
         })
@@ -58,14 +88,21 @@ impl Stack {
 
     fn begin_open(
         &mut self,
-        tuple: &Tuple,
-        hashed: &Hashed,
+        selected: &Selected,
         route: Route,
         timeout_at: Option<Instant>,
     ) -> Option<ConnectionId> {
+        let Selected { tuple, hashed, replaces } = selected;
         let key = self.syn_sent.next_key()?;
-        let place = self.tables.insert(hashed, Entry::new(Kind::SynSent, key).ok()?).ok()?;
+        self.connections.next_key()?;
         let flow = hashed.flow(&self.secrets);
+        let isn = flow.isn(self.now);
+        let iss = replaces.map_or(isn, |index| {
+            let above = self.time_wait.at(index).above();
+            self.end_time_wait(index);
+            above.latest(isn)
+        });
+        let place = self.tables.insert(hashed, Entry::new(Kind::SynSent, key).ok()?).ok()?;
         let ends = Ends {
             route,
             local_port: tuple.local_port,
@@ -73,7 +110,7 @@ impl Stack {
             remote_port: tuple.remote_port,
             place,
         };
-        let (mut connection, warm) = begin(&ends, flow.isn(self.now) + 1, &self.config.tcp);
+        let (mut connection, warm) = begin(&ends, iss + 1, &self.config.tcp);
         connection.ts_offset = flow.ts_offset;
         // What the SYN says; what is agreed may be less.
         connection.mss = path_mss(self.capabilities.mtu, tuple.remote);
@@ -89,6 +126,7 @@ impl Stack {
             retransmit_at: Tick::at(past),
             timeout_at,
             retries: 0,
+            phase: SynPhase::SynSent,
         };
         let inserted = self.syn_sent.insert(record);
         debug_assert_eq!(inserted.ok(), Some(key), "the slab said which key comes next");
@@ -100,22 +138,55 @@ impl Stack {
         Some(id)
     }
 
-    /// A free local port towards the peer, beginning at a point that nobody can guess (RFC 6056 section 3.3.3).
-    fn select_port(&mut self, local: Address, remote: Address, remote_port: u16) -> Option<(Tuple, Hashed)> {
+    /// A local port towards the peer, beginning at a point that nobody can guess (RFC 6056 section 3.3.3). All of them are
+    /// tried: who connects waits for that, and no peer can make us do it.
+    fn select_port(&mut self, base: &Tuple) -> Option<Selected> {
         let (first, last) = self.config.port_range;
         let count = u32::from(last - first) + 1;
-        let base = Tuple { local, remote, local_port: 0, remote_port };
-        let offset = self.port_offset(&base) % count;
-        for _ in 0..PORT_TRIES_MAX.min(count as u16) {
+        let offset = self.port_offset(base) % count;
+        for _ in 0..count {
             let step = u32::from(self.next_port);
             self.next_port = self.next_port.wrapping_add(1);
-            let tuple = Tuple { local_port: first + ((offset + step) % count) as u16, ..base };
-            let hashed = Hashed::of(&tuple, &self.hasher);
-            if self.tables.find(&hashed).is_none() && !self.is_listening(tuple.local_port) {
-                return Some((tuple, hashed));
+            let local_port = first + ((offset + step) % count) as u16;
+            if self.is_listening(local_port) {
+                continue;
+            }
+            let selected = self.usable(&Tuple { local_port, ..*base });
+            if selected.is_some() {
+                return selected;
             }
         }
         None
+    }
+
+    /// The tuple, if no connection has it, or one in TIME_WAIT that may be replaced.
+    fn usable(&self, tuple: &Tuple) -> Option<Selected> {
+        let hashed = Hashed::of(tuple, &self.hasher);
+        let replaces = match self.tables.find(&hashed) {
+            None => None,
+            Some(entry)
+                if matches!(entry.kind(), Kind::TimeWait) && self.may_replace(entry.index(), tuple) =>
+            {
+                Some(entry.index())
+            }
+            Some(_) => return None,
+        };
+        Some(Selected { tuple: *tuple, hashed, replaces })
+    }
+
+    /// Whether a new connection may take the tuple of one in TIME_WAIT. Timestamps keep old duplicates apart (RFC 6191),
+    /// once the clock has moved on.
+    fn may_replace(&self, index: u32, tuple: &Tuple) -> bool {
+        let tcp = &self.config.tcp;
+        let is_wanted = match tcp.tcp_tw_reuse {
+            0 => false,
+            1 => true,
+            _ => tuple.remote.is_loopback(),
+        };
+        let record = self.time_wait.at(index);
+        let whole = Duration::from_millis(u64::from(tcp.tcp_time_wait_ms));
+        let is_long_ago = record.expires_at.instant(self.now) + TIME_WAIT_REUSE_AFTER <= self.now + whole;
+        is_wanted && tcp.tcp_timestamps && record.ts_recent.is_some() && is_long_ago
     }
 
     /// Where the search for a port begins. The one for the last peer is kept: often there is only one.
@@ -137,6 +208,13 @@ impl Stack {
         let connection = self.connections.at(record.connection.index);
         let Some(mac) = self.neighbours.link(connection.route.neighbour()) else { return };
         record.sent_us = self.clock.us;
+        let local = self.config.addresses[connection.route.local()].cidr.address();
+        let remote = self.warm[record.connection.index as usize].remote;
+        let way = egress::Route { mac: *mac, local, remote };
+        if record.phase == SynPhase::SynReceived {
+            let record = *record;
+            return self.send_crossed(transmit, &record, &way);
+        }
         let tcp = &self.config.tcp;
         let clock = self.clock.ms.wrapping_add(connection.ts_offset);
         let options = SynOptions {
@@ -154,9 +232,6 @@ impl Stack {
             window: syn_window(tcp),
             timestamps: None,
         };
-        let local = self.config.addresses[connection.route.local()].cidr.address();
-        let remote = self.warm[record.connection.index as usize].remote;
-        let way = egress::Route { mac: *mac, local, remote };
         self.send_opening(transmit, &way, &head, &options);
     }
 
@@ -169,6 +244,9 @@ impl Stack {
         arrival: &Arrival<'_>,
     ) {
         let Some(record) = self.syn_sent.get(key).copied() else { return };
+        if record.phase == SynPhase::SynReceived {
+            return self.handle_crossed(transmit, events, key, &record, arrival);
+        }
         let segment = &arrival.segment;
         let control = segment.control;
         let has_ack = control.intersects(Control::ACK);
@@ -185,12 +263,14 @@ impl Stack {
             }
             return;
         }
-        if !control.contains(Control::SYN | Control::ACK) {
+        if !control.contains(Control::SYN) {
             return self.counters.drop(DropReason::NoAck);
+        }
+        if !has_ack {
+            return self.handle_crossing(transmit, key, &record, arrival);
         }
         let index = record.connection.index;
         if self.complete_open(key, &record, arrival) {
-            self.counters.active_opens += 1;
             events.opened(self, record.connection, Origin::Connected);
             let connection = self.connections.at_mut(index);
             connection.flags.set(Flag::AckNow);
@@ -213,12 +293,18 @@ impl Stack {
         let agreed = Agreement { rtt_us: rtt, resent, ..agreed };
         connection.agree(warm, &agreed, &self.config.tcp, self.now);
         connection.flags.set(Flag::Known);
+        self.finish_open(key, record);
+        true
+    }
+
+    /// The record of an open goes, and the table's entry becomes that of the connection.
+    pub(super) fn finish_open(&mut self, key: Key, record: &SynSent) {
+        self.counters.active_opens += 1;
         self.syn_sent.remove(key);
         self.syn_sent_wheel.disarm(key.index);
         if let Ok(entry) = Entry::new(Kind::Synchronized, record.connection) {
-            self.tables.set_entry(warm.place, entry);
+            self.tables.set_entry(self.warm[record.connection.index as usize].place, entry);
         }
-        true
     }
 
     /// An attempt to open has failed: the application is told when the connection is served.

@@ -139,7 +139,7 @@ impl Host for Stack {
         if connection.flags.has(Flag::Closed) {
             return;
         }
-        if self.is_opening(id.index) {
+        if self.is_opening(id.index) && !self.is_crossed(id.index) {
             // RFC 9293 section 3.10.4: in SYN-SENT the connection is deleted, and the peer hears nothing.
             return self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Silence });
         }
@@ -214,7 +214,7 @@ impl Host for Stack {
         remote: SocketAddr,
         timeout: Option<Duration>,
     ) -> Result<ConnectionId, ConnectError> {
-        self.open(remote, timeout)
+        self.open(remote, 0, timeout)
     }
 }
 

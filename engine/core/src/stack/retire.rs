@@ -144,7 +144,8 @@ impl Stack {
         index: u32,
     ) -> Served {
         let Some(doom) = self.warm[index as usize].doom else { return Served::Done };
-        if matches!(doom.farewell, Farewell::Reset) && !self.is_opening(index) {
+        let is_answered = !self.is_opening(index) || self.is_crossed(index);
+        if matches!(doom.farewell, Farewell::Reset) && is_answered {
             let seq = self.connections.at(index).snd_nxt;
             if let Some((route, mut head)) = self.head(index, seq, Control::RST | Control::ACK) {
                 head.timestamps = None;

@@ -29,6 +29,9 @@ pub struct TcpConfig {
     pub tcp_time_wait_ms: u32,
     /// Whether RST is ignored in TIME_WAIT (RFC 1337).
     pub tcp_rfc1337: bool,
+    /// Whether a port in TIME_WAIT is used for a new connection to the same peer, where timestamps were agreed and it has
+    /// waited for more than 1 s: 0 no, 1 yes, 2 to loopback addresses only.
+    pub tcp_tw_reuse: u8,
     /// Half-open connections of one listener and shard at most.
     pub tcp_max_syn_backlog: u32,
     /// When SYNs are answered by cookies (RFC 4987): 0 never, 1 when the backlog of half-open connections is full, 2
@@ -74,6 +77,7 @@ impl Default for TcpConfig {
             tcp_fin_timeout_ms: 60_000,
             tcp_time_wait_ms: 60_000,
             tcp_rfc1337: true,
+            tcp_tw_reuse: 1,
             tcp_max_syn_backlog: 4096,
             tcp_syncookies: 1,
             somaxconn: 4096,

@@ -230,6 +230,18 @@ pub struct SynSent {
     pub timeout_at: Option<Instant>,
     /// How many were sent again.
     pub retries: u8,
+    /// Whether the peer's SYN has crossed ours.
+    pub phase: SynPhase,
+}
+
+/// How far an active open has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SynPhase {
+    /// Our SYN was sent.
+    SynSent,
+    /// The peer's SYN came instead of an answer to ours (RFC 9293 section 3.5): what it offers is in the connection's
+    /// block.
+    SynReceived,
 }
 
 #[cfg(test)]

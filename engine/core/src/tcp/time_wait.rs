@@ -81,7 +81,12 @@ impl TimeWait {
             }
             (None, _) | (_, None) => segment.seq.is_after(self.rcv_nxt),
         };
-        // As Linux: the next incarnation starts beyond any window of the old one.
-        if newer { Verdict::Reopen(self.snd_nxt + 65_537) } else { Verdict::Acknowledge }
+        if newer { Verdict::Reopen(self.above()) } else { Verdict::Acknowledge }
+    }
+
+    /// Where the numbers of a new connection of this tuple begin at the earliest: as Linux, beyond any window of the old
+    /// one.
+    pub fn above(&self) -> SequenceNumber {
+        self.snd_nxt + 65_537
     }
 }

@@ -8,7 +8,7 @@ use bywash_core::shard::{ConnectError, ConnectionId};
 use crate::harness::*;
 
 /// Connects to the peer's port 443 and answers ARP; the SYN is left to be read.
-fn connect(world: &mut World, offer: Offer) -> (Peer, ConnectionId) {
+pub(crate) fn connect(world: &mut World, offer: Offer) -> (Peer, ConnectionId) {
     connect_within(world, offer, None)
 }
 
@@ -187,4 +187,127 @@ fn s04_a_late_neighbour_gets_one_syn() {
     crate::answers::announce(&mut world, "198.18.0.77", [2, 0, 0, 0, 0, 0x77]);
     world.sent.retain(|(_, frame)| frame[12..14] != [8, 6]);
     world.expect_silence();
+}
+
+#[test]
+fn c024_every_syn_has_the_same_options() {
+    let mut world = World::quiet(config(), 1500);
+    let (mut peer, _) = connect(&mut world, Offer::FULL);
+    world.advance_ms(126_000);
+    let syns = peer.drain(&mut world);
+    assert_eq!(syns.len(), 7);
+    for syn in &syns {
+        let options = syn.options;
+        assert_eq!((options.mss, options.window_scale), (Some(1460), Some(3)));
+        assert_eq!(options.sack_permitted, bywash_core::wire::tcp::SackPermitted::Present);
+        assert_eq!((syn.seq, syn.flags, syn.option_bytes.len()), (0, SYN, 20));
+        let value = options.timestamps.expect("timestamps").value;
+        let first = syns[0].options.timestamps.expect("timestamps").value;
+        assert_eq!(u64::from(value.wrapping_sub(first)), syn.at.since(syns[0].at).as_millis());
+    }
+}
+
+/// Connects, and closes first: the port is in TIME_WAIT. `None`: there is no port.
+fn wait_out(world: &mut World, offer: Offer) -> Option<Peer> {
+    let remote: SocketAddr = "198.18.0.2:443".parse().expect("an address");
+    let id = world.stack().connect(remote, None).ok()?;
+    world.turn();
+    let is_asked = world.sent.front().is_some_and(|(_, frame)| frame[12..14] == [8, 6]);
+    if is_asked {
+        crate::answers::answer_arp(world);
+    }
+    let mut peer = Peer::new(world, 443, offer);
+    peer.tuple.remote_port = world.stack().info(id).expect("it exists").local.port();
+    let got = peer.expect(world, SYN, 0, 0, 0);
+    assert_eq!(got.options.timestamps.map(|sent| sent.echo), Some(0));
+    let repr = peer.repr(world, &seg(SYN_ACK, 0, 1), peer.syn_options(world));
+    world.give(&peer.frame(&repr, &[]));
+    peer.expect(world, ACK, 1, 1, 0);
+    world.stack().close(id);
+    world.turn();
+    peer.expect(world, FIN, 1, 1, 0);
+    peer.send(world, seg(FIN, 1, 2));
+    peer.expect(world, ACK, 2, 2, 0);
+    Some(peer)
+}
+
+/// Four ports to connect from.
+fn few_ports() -> bywash_core::stack::StackConfig {
+    let mut config = config();
+    config.port_range = (50_000, 50_003);
+    config
+}
+
+#[test]
+fn s36_a_port_in_time_wait_is_used_again_after_a_second() {
+    let mut world = World::quiet(few_ports(), 1500);
+    let mut old: Vec<_> = (0..4).map(|_| wait_out(&mut world, Offer::FULL).expect("a port")).collect();
+    old.sort_by_key(|peer| peer.tuple.remote_port);
+    let ports: Vec<_> = old.iter().map(|peer| peer.tuple.remote_port).collect();
+    assert_eq!(ports, [50_000, 50_001, 50_002, 50_003]);
+    let remote: SocketAddr = "198.18.0.2:443".parse().expect("an address");
+    world.advance_ms(990);
+    let refused = world.stack().connect(remote, None).expect_err("all ports wait");
+    assert_eq!(refused, ConnectError::PortsExhausted);
+    assert!(refused.to_string().contains("ports exhausted"), "{refused}");
+    world.advance_ms(20);
+    let peer = wait_out(&mut world, Offer::FULL).expect("a port again");
+    assert_eq!((world.report().time_wait, world.report().table_entries), (4, 4));
+    // Its numbers begin above the old ones.
+    let former = old.iter().find(|old| old.tuple == peer.tuple).expect("one of the four");
+    let above = peer.irs.wrapping_sub(former.irs.wrapping_add(2));
+    assert!((65_537..1 << 31).contains(&above), "{above}");
+    world.advance_ms(70_000);
+    world.expect_idle();
+}
+
+#[test]
+fn s36_without_reuse_or_timestamps_the_ports_are_exhausted() {
+    let switched_off = {
+        let mut config = few_ports();
+        config.tcp.tcp_tw_reuse = 0;
+        config
+    };
+    let loopback_only = {
+        let mut config = few_ports();
+        config.tcp.tcp_tw_reuse = 2;
+        config
+    };
+    let cases = [(switched_off, Offer::FULL), (loopback_only, Offer::FULL), (few_ports(), Offer::PLAIN)];
+    for (config, offer) in cases {
+        let mut world = World::quiet(config, 1500);
+        for _ in 0..4 {
+            wait_out(&mut world, offer).expect("a port");
+        }
+        world.advance_ms(30_000);
+        let remote: SocketAddr = "198.18.0.2:443".parse().expect("an address");
+        assert_eq!(world.stack().connect(remote, None), Err(ConnectError::PortsExhausted));
+        // To another port of the peer they are free.
+        world.stack().connect("198.18.0.2:444".parse().expect("an address"), None).expect("free");
+        world.advance_ms(40_000);
+        world.stack().connect(remote, None).expect("free again");
+    }
+}
+
+#[test]
+fn s36_the_last_free_port_of_many_is_found() {
+    let mut config = config();
+    config.port_range = (40_000, 42_999);
+    config.connections_max = 3_100;
+    config.half_open_max = 3_100;
+    let mut world = World::quiet(config, 1500);
+    let remote: SocketAddr = "198.18.0.2:443".parse().expect("an address");
+    let mut ports: Vec<u16> = (0..3_000)
+        .map(|_| {
+            let id = world.stack().connect(remote, None).expect("one is free");
+            world.stack().info(id).expect("it exists").local.port()
+        })
+        .collect();
+    assert_eq!(world.stack().connect(remote, None), Err(ConnectError::PortsExhausted));
+    // RFC 6056: nobody who sees none of them knows where they begin.
+    let first = ports[0];
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!((ports.len(), ports[0], ports[2_999]), (3_000, 40_000, 42_999));
+    assert_ne!(first, 40_000);
 }

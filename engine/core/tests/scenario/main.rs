@@ -25,6 +25,7 @@ mod recovery;
 mod reset;
 mod sending;
 mod simulated;
+mod simultaneous;
 mod sizes;
 mod time_wait;
 mod timeout;
