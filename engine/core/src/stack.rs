@@ -17,6 +17,7 @@
 //! | `time_waits` | connections in TIME_WAIT |
 //! | [`host`] | what handlers may do |
 //! | [`egress`], [`answers`] | frames built in place; ICMP, ARP and ND |
+//! | [`icmp_errors`], [`path_mtu`] | what routers say about connections and paths |
 //! | [`report`], [`invariants`] | what is in use; what must hold between turns |
 //! | [`tables`], [`peers`], [`neighbour`] | look-ups, here and on other shards; who is on the link |
 
@@ -30,12 +31,15 @@ pub mod counters;
 pub mod egress;
 pub mod engine;
 pub mod host;
+pub mod icmp_errors;
 pub mod ingress;
 pub mod invariants;
+mod ip_config;
 pub mod listener;
 pub mod memory;
 pub mod neighbour;
 pub mod passive;
+pub mod path_mtu;
 pub mod peers;
 pub mod predicted;
 pub mod registry;
@@ -51,7 +55,7 @@ mod time_waits;
 pub mod timers;
 pub mod transmit;
 
-pub use config::{LocalAddress, Ownership, StackConfig};
+pub use config::{IpConfig, LocalAddress, Ownership, StackConfig};
 pub use counters::{Counters, DropReason};
 pub use engine::Engine;
 pub use invariants::Broken;
@@ -84,6 +88,7 @@ use self::config::ADDRESSES_MAX;
 use self::egress::Template;
 use self::listener::Listener;
 use self::neighbour::{CacheFull, Neighbours};
+use self::path_mtu::PathMtus;
 use self::tables::Tables;
 use self::time_waits::TimeWaits;
 
@@ -156,6 +161,7 @@ pub struct Stack {
     chunks: ChunkPool,
     receive: ReceivePool,
     neighbours: Neighbours,
+    path_mtus: PathMtus,
     /// The next hop that was held last.
     last_hop: Option<LastHop>,
     /// The headers that the in-order path wrote last.
@@ -231,6 +237,7 @@ impl Stack {
             chunks: ChunkPool::new(&config.send)?,
             receive: ReceivePool::new(&config.receive)?,
             neighbours: Neighbours::new(config.neighbours_max),
+            path_mtus: PathMtus::new(&config.ip),
             wheel: TimerWheel::new(config.connections_max, now)?,
             half_open_wheel: TimerWheel::new(config.half_open_max, now)?,
             syn_sent_wheel: TimerWheel::new(config.half_open_max, now)?,

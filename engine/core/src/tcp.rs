@@ -22,6 +22,7 @@ pub mod handshake;
 pub mod input;
 pub mod isn;
 pub mod output;
+pub mod path_mtu;
 pub mod pools;
 pub mod predict;
 pub mod recovery;

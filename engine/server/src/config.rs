@@ -5,6 +5,7 @@
 
 mod arguments;
 mod file;
+mod ip;
 mod keys;
 mod tcp;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use arguments::{Arguments, NoExtra};
 pub use file::ConfigError;
+pub use ip::IpConfig;
 pub use tcp::TcpConfig;
 pub use values::{AddressKind, BackendChoice, Cidr, Cores, HugePages, LabChoice, Mode, Queues, ZeroCopy};
 
@@ -123,6 +125,10 @@ pub struct Config {
     /// TCP's own settings, under their Linux names.
     #[command(flatten, next_help_heading = "TCP")]
     pub tcp: TcpConfig,
+
+    /// What lies below TCP, under Linux's names.
+    #[command(flatten, next_help_heading = "IP")]
+    pub ip: IpConfig,
 }
 
 impl Default for Config {
@@ -150,6 +156,7 @@ impl Default for Config {
             send_memory_max: 128 << 20,
             receive_memory_max: 128 << 20,
             tcp: TcpConfig::default(),
+            ip: IpConfig::default(),
         }
     }
 }

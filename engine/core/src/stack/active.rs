@@ -287,9 +287,10 @@ impl Stack {
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
         let rtt = (record.retries == 1).then(|| self.clock.us.wrapping_sub(record.sent_us));
         let resent = record.retries.saturating_sub(1);
+        let path_mss = self.path_mss(arrival.tuple.remote);
         let Some(connection) = self.connections.get_mut(record.connection) else { return false };
         let warm = &mut self.warm[record.connection.index as usize];
-        let agreed = peer.agree(connection.mss, connection.ts_offset, &self.config.tcp);
+        let agreed = peer.agree(connection.mss.min(path_mss), connection.ts_offset, &self.config.tcp);
         let agreed = Agreement { rtt_us: rtt, resent, ..agreed };
         connection.agree(warm, &agreed, &self.config.tcp, self.now);
         connection.flags.set(Flag::Known);

@@ -6,6 +6,8 @@ use crate::buffer::{ReceiveConfig, SendConfig};
 use crate::tcp::config::TcpConfig;
 use crate::wire::{Address, Cidr};
 
+pub use super::ip_config::IpConfig;
+
 /// Whose an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
@@ -29,6 +31,8 @@ pub struct LocalAddress {
 pub struct StackConfig {
     /// TCP's knobs.
     pub tcp: TcpConfig,
+    /// IP's knobs.
+    pub ip: IpConfig,
     /// Our addresses, [`ADDRESSES_MAX`] at most.
     pub addresses: Vec<LocalAddress>,
     /// Next hop for all that is not on the link, one for each family.
@@ -65,6 +69,7 @@ impl Default for StackConfig {
     fn default() -> Self {
         Self {
             tcp: TcpConfig::default(),
+            ip: IpConfig::default(),
             addresses: Vec::new(),
             gateways: Vec::new(),
             connections_max: 65_536,

@@ -36,6 +36,8 @@ drop_reasons! {
     Unhandled = "unhandled",
     /// A fragment: reassembly is not offered.
     Fragment = "fragment",
+    /// An ICMP error that quotes nothing of ours that is in flight (RFC 5927 section 4.1).
+    IcmpUnmatched = "icmp_unmatched",
     /// A stray segment for which no connection exists; answered by RST where RFC 9293 says so.
     NoConnection = "no_connection",
     /// PAWS (RFC 7323 section 5).
@@ -148,6 +150,10 @@ counters! {
     taken_over,
     /// Times that a connection had to wait because the send pool had too little left.
     send_pool_waits,
+    /// ICMP errors about segments of ours that were in flight.
+    icmp_errors,
+    /// Segments made smaller because a router said so.
+    path_mtu_lowered,
     /// Echo requests answered.
     echoes,
     /// ARP requests and neighbor solicitations answered.

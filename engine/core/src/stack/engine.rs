@@ -8,13 +8,14 @@ use crate::port::{Burst, Port, ReceivedChecksum, Transmit};
 use crate::shard::{ConnectionId, Events, Transport, Turn};
 use crate::table::Entry;
 use crate::tcp::state::Flag;
+use crate::wire::Packet;
 
 use super::burst::{Outlook, OutlookKind, Outlooks};
 use super::counters::DropReason;
 use super::ingress::{Arrival, Inbound, Passed};
 use super::neighbour::Create;
 use super::peers::{HostFact, Peers, PublishedTables};
-use super::tables::{Published, look_up_published};
+use super::tables::{Hashed, Published, look_up_published};
 use super::{Report, Stack};
 
 /// Frames taken from the port in one turn at most.
@@ -100,9 +101,14 @@ impl<P: Port, L: Peers> Engine<P, L> {
         let transmit = port.transmit();
         let mut taken = 0;
         while taken < BURST_MAX as u32 {
+            let mut fact = None;
             let took = peers.next_frame(|frame| {
                 let mut inbound = Inbound::EMPTY;
                 stack.first_pass(frame, &mut inbound);
+                if matches!(inbound.passed, Passed::Other) {
+                    fact = stack.handle_handed_over(frame, &inbound.packet);
+                    return;
+                }
                 // The shard that handed it over has verified it.
                 let Some(arrival) = stack.admit(frame, &inbound, ReceivedChecksum::Verified) else { return };
                 let entry = stack.tables.find(&arrival.hashed);
@@ -110,6 +116,9 @@ impl<P: Port, L: Peers> Engine<P, L> {
             });
             if !took {
                 break;
+            }
+            if let Some(fact) = fact {
+                peers.publish(fact);
             }
             taken += 1;
         }
@@ -119,9 +128,13 @@ impl<P: Port, L: Peers> Engine<P, L> {
 
     fn learn_facts(&mut self) {
         while let Some(fact) = self.peers.next_fact() {
-            let HostFact::Neighbour { address, mac } = fact;
             // Not published again: everybody was told.
-            let _ = self.stack.learn(self.port.transmit(), address, mac, Create::Yes);
+            match fact {
+                HostFact::Neighbour { address, mac } => {
+                    let _ = self.stack.learn(self.port.transmit(), address, mac, Create::Yes);
+                }
+                HostFact::PathMtu { remote, mtu } => self.stack.learn_path_mtu(remote, mtu),
+            }
         }
     }
 }
@@ -197,11 +210,7 @@ fn handle<T: Transmit, L: Peers, E: Events<Stack>>(
                 }
             }
             Passed::Dropped => {}
-            Passed::Other => {
-                if let Some(fact) = stack.handle_other(transmit, bytes, &inbound.packet) {
-                    strays.peers.publish(fact);
-                }
-            }
+            Passed::Other => strays.deal_with_other(stack, transmit, bytes, &inbound.packet),
         },
     }
 }
@@ -217,13 +226,41 @@ impl<L: Peers> Strays<'_, L> {
         bytes: &[u8],
         arrival: &Arrival<'_>,
     ) {
-        match self.whose(stack, arrival) {
+        match self.whose(stack, &arrival.hashed) {
             Whose::Ours(entry) => stack.handle_tcp(transmit, events, arrival, entry),
-            Whose::Theirs(shard) => match self.peers.hand_over(shard, bytes) {
-                Ok(()) => stack.counters.handed_over += 1,
-                Err(_) => stack.counters.drop(DropReason::HandOverFull),
-            },
+            Whose::Theirs(shard) => self.hand_over(stack, shard, bytes),
             Whose::Unsure => stack.handle_unsure(transmit, arrival),
+        }
+    }
+}
+
+impl<L: Peers> Strays<'_, L> {
+    /// A frame that is no TCP segment. An ICMP error goes to the shard that owns the segment which it quotes.
+    #[cold]
+    fn deal_with_other<T: Transmit>(
+        &mut self,
+        stack: &mut Stack,
+        transmit: &mut T,
+        bytes: &[u8],
+        packet: &Packet,
+    ) {
+        let fact = match stack.icmp_error(bytes, packet) {
+            None => stack.handle_other(transmit, bytes, packet),
+            Some(error) => match self.whose(stack, &error.hashed) {
+                Whose::Ours(entry) => stack.handle_icmp_error(&error, entry),
+                Whose::Theirs(shard) => return self.hand_over(stack, shard, bytes),
+                Whose::Unsure => return stack.counters.drop(DropReason::HandOverFull),
+            },
+        };
+        if let Some(fact) = fact {
+            self.peers.publish(fact);
+        }
+    }
+
+    fn hand_over(&mut self, stack: &mut Stack, shard: usize, bytes: &[u8]) {
+        match self.peers.hand_over(shard, bytes) {
+            Ok(()) => stack.counters.handed_over += 1,
+            Err(_) => stack.counters.drop(DropReason::HandOverFull),
         }
     }
 }
@@ -232,8 +269,8 @@ impl<L> Strays<'_, L> {
     /// Looks the segment up here, then in the tables of the others. RST, or a new half-open connection, only
     /// after that: flows move between queues.
     #[inline]
-    fn whose(&mut self, stack: &Stack, arrival: &Arrival<'_>) -> Whose {
-        let entry = stack.tables.find(&arrival.hashed);
+    fn whose(&mut self, stack: &Stack, hashed: &Hashed) -> Whose {
+        let entry = stack.tables.find(hashed);
         if entry.is_some() || self.others.is_empty() {
             return Whose::Ours(entry);
         }
@@ -242,7 +279,7 @@ impl<L> Strays<'_, L> {
                 return Whose::Unsure;
             }
             self.lookups -= 1;
-            match look_up_published(&other.v4, &other.v6, &arrival.hashed) {
+            match look_up_published(&other.v4, &other.v6, hashed) {
                 Published::Yes => return Whose::Theirs(other.shard),
                 Published::No => {}
                 Published::Unsure => return Whose::Unsure,

@@ -98,7 +98,7 @@ impl Stack {
     fn is_watched(&self, connection: &Connection, warm: &Warm) -> bool {
         let timer = warm.timer_at.map_or(Tick::NONE, |at| self.timer_tick(at));
         let due = timer::deadline(connection, warm).earliest(timer);
-        let of_warm = timer.earliest(warm.fin_wait_2_at);
+        let of_warm = timer.earliest(warm.fin_wait_2_at).earliest(warm.path_mtu_at);
         if of_warm.is_set() && connection.warm_deadlines == WarmDeadlines::None {
             return false;
         }

@@ -315,7 +315,7 @@ impl Stack {
     #[inline]
     pub(super) fn synchronize(&mut self, handshake: &Handshake<'_>, arrival: &Arrival<'_>) -> Option<Key> {
         let Handshake { place, peer, iss, listener, rtt_us, resent } = *handshake;
-        let own_mss = path_mss(self.capabilities.mtu, arrival.tuple.remote);
+        let own_mss = self.path_mss(arrival.tuple.remote);
         let ts_offset = arrival.hashed.flow(&self.secrets).ts_offset;
         let agreed = Agreement { rtt_us, resent, ..peer.agree(own_mss, ts_offset, &self.config.tcp) };
         // The frame says where the next hop is, if nothing else does.

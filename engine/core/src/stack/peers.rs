@@ -13,6 +13,13 @@ pub enum HostFact {
         /// Its link-layer address.
         mac: MacAddress,
     },
+    /// A router has said how large packets may be on the way to this host.
+    PathMtu {
+        /// The host.
+        remote: Address,
+        /// Bytes of an IP packet.
+        mtu: u16,
+    },
 }
 
 /// The ring to another shard is full; the frame is dropped and counted, as a congested link would.

@@ -24,7 +24,7 @@ impl Stack {
         arrival: &Arrival<'_>,
     ) {
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
-        let own_mss = path_mss(self.capabilities.mtu, arrival.tuple.remote);
+        let own_mss = self.path_mss(arrival.tuple.remote);
         let Some(connection) = self.connections.get_mut(record.connection) else { return };
         let warm = &mut self.warm[record.connection.index as usize];
         let agreed = peer.agree(own_mss, connection.ts_offset, &self.config.tcp);

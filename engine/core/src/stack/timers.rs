@@ -111,6 +111,11 @@ impl Stack {
         if timer_due {
             warm.timer_at = None;
         }
+        if warm.path_mtu_at.is_due(self.now) {
+            self.follow_path(index);
+        }
+        let connection = self.connections.at_mut(index);
+        let warm = &mut self.warm[index as usize];
         let had_backoff = connection.backoff;
         let expired = timer::handle_timeout(connection, warm, &mut self.pools, &self.config.tcp, self.now);
         self.counters.timeouts += u64::from(connection.backoff > had_backoff);
@@ -120,7 +125,7 @@ impl Stack {
             Expired::TimedOut | Expired::FinWait2 => {
                 let reason = match expired {
                     Expired::FinWait2 => CloseReason::Finished,
-                    Expired::TimedOut | Expired::Nothing | Expired::Output => CloseReason::TimedOut,
+                    Expired::TimedOut | Expired::Nothing | Expired::Output => self.silence(index),
                 };
                 self.doom(index, Doom { reason, farewell: Farewell::Silence });
             }
@@ -213,7 +218,9 @@ impl Stack {
         let timed_out = record.timeout_at.is_some_and(|at| at <= self.now);
         let is_due = record.retransmit_at.is_due(self.now);
         if timed_out || (is_due && record.retries > tcp.tcp_syn_retries) {
-            return self.fail_open(key, CloseReason::TimedOut);
+            let index = record.connection.index;
+            let reason = self.silence(index);
+            return self.fail_open(key, reason);
         }
         if is_due {
             let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << record.retries.min(16));

@@ -180,7 +180,7 @@ impl Slotted for Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum WarmDeadlines {
-    /// [`Warm::timer_at`] and [`Warm::fin_wait_2_at`] were never set.
+    /// [`Warm::timer_at`], [`Warm::fin_wait_2_at`] and [`Warm::path_mtu_at`] were never set.
     None,
     /// One may be set.
     Possible,
@@ -209,6 +209,14 @@ pub struct Warm {
     pub fin_at: SequenceNumber,
     /// When FIN_WAIT_2 ends for a connection that the application has closed; [`WarmDeadlines`] says that it may be set.
     pub fin_wait_2_at: Tick,
+    /// When a lowered path MTU is forgotten; [`WarmDeadlines`] says that it may be set.
+    pub path_mtu_at: Tick,
+    /// Where an ICMP error lies that nothing was done about ([`Warm::unreachable`]).
+    pub unreachable_seq: SequenceNumber,
+    /// Payload octets of a full segment as the handshake agreed on; the path may take less.
+    pub mss_agreed: u16,
+    /// Whether ICMP has said of `unreachable_seq` that it cannot reach the peer.
+    pub unreachable: Unreachable,
     /// Index of the listener it came by, or none for one that we opened.
     pub listener: Option<u8>,
     /// The application's timer; [`WarmDeadlines`] says that it may be set.
@@ -217,6 +225,15 @@ pub struct Warm {
     pub place: FamilyPlace,
     /// Why it is gone, once [`Flag::Doomed`] is set.
     pub doom: Option<Doom>,
+}
+
+/// Whether ICMP has said that the peer cannot be reached, which may pass (RFC 1122 section 4.2.3.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// It has not.
+    Unheard,
+    /// It has.
+    Heard,
 }
 
 /// How a connection ends other than by two FINs.
@@ -335,6 +352,10 @@ pub fn begin(ends: &Ends, snd_nxt: SequenceNumber, config: &TcpConfig) -> (Conne
         recovery: None,
         fin_at: none,
         fin_wait_2_at: Tick::NONE,
+        path_mtu_at: Tick::NONE,
+        unreachable_seq: none,
+        mss_agreed: 0,
+        unreachable: Unreachable::Unheard,
         listener: None,
         timer_at: None,
         place: ends.place,
@@ -369,6 +390,7 @@ impl Connection {
         let segments = if agreed.resent > 1 { 1 } else { u32::from(config.initial_window) };
         self.cwnd = u32::from(agreed.mss) * segments;
         self.mss = agreed.mss;
+        warm.mss_agreed = agreed.mss;
         self.scales = agreed.scales;
         warm.snd_wnd_max = agreed.snd_wnd;
     }

@@ -132,6 +132,15 @@ impl Recovery {
         connection.dup_acks = 0;
     }
 
+    /// All that is out is to be sent again in smaller segments, because a router dropped what was too big: nothing is known
+    /// of congestion, and the window stays (RFC 1191 section 6.4).
+    pub fn resegment(&mut self, connection: &Connection) {
+        self.phase = Phase::Loss;
+        self.recover = connection.snd_nxt;
+        self.high_rxt = connection.snd_una;
+        self.cursor = Cursor::default();
+    }
+
     /// `acked` octets were acknowledged; `snd_una` has moved. Says whether recovery is over.
     pub fn on_ack(&mut self, connection: &mut Connection, warm: &Warm, acked: u32) -> Progress {
         let mss = u32::from(connection.mss);

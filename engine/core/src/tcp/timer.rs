@@ -26,7 +26,11 @@ pub enum Expired {
 /// The earliest of the connection's deadlines, the application's apart.
 #[inline]
 pub fn deadline(connection: &Connection, warm: &Warm) -> Tick {
-    connection.retransmit_at.earliest(connection.delayed_ack_at).earliest(warm.fin_wait_2_at)
+    connection
+        .retransmit_at
+        .earliest(connection.delayed_ack_at)
+        .earliest(warm.fin_wait_2_at)
+        .earliest(warm.path_mtu_at)
 }
 
 /// The wheel has reached this connection.

@@ -113,6 +113,8 @@ pub struct QuotedTcp {
     pub tuple: Tuple,
     /// The quoted sequence number, to be checked against what is outstanding (RFC 5927 section 4.1).
     pub seq: u32,
+    /// Bytes that the whole packet had, as its IP header says: what was too big was longer than the MTU that is claimed.
+    pub packet_len: u32,
 }
 
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
@@ -134,7 +136,7 @@ impl QuotedTcp {
             return Err(Error::new(Protocol::Ipv4, Field::ProtocolNumber));
         }
         let start = TcpStart::of(view.payload())?;
-        Ok(start.quoted(view.source().into(), view.destination().into()))
+        Ok(start.quoted(view.source().into(), view.destination().into(), view.total_len().into()))
     }
 
     /// Reads the quoted start of an IPv6 packet; errors unless it is a TCP segment's start with at least 8 of its bytes.
@@ -148,7 +150,8 @@ impl QuotedTcp {
             return Err(Error::new(Protocol::Ipv6, Field::ProtocolNumber));
         }
         let start = TcpStart::of(upper.payload)?;
-        Ok(start.quoted(view.source().into(), view.destination().into()))
+        let packet_len = super::ipv6::HEADER_LEN as u32 + u32::from(view.payload_len());
+        Ok(start.quoted(view.source().into(), view.destination().into(), packet_len))
     }
 }
 
@@ -160,7 +163,7 @@ impl TcpStart {
         }
     }
 
-    fn quoted(&self, local: super::Address, remote: super::Address) -> QuotedTcp {
+    fn quoted(&self, local: super::Address, remote: super::Address, packet_len: u32) -> QuotedTcp {
         QuotedTcp {
             tuple: Tuple {
                 local,
@@ -169,6 +172,7 @@ impl TcpStart {
                 remote_port: self.destination_port.get(),
             },
             seq: self.sequence.get(),
+            packet_len,
         }
     }
 }

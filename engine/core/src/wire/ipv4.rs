@@ -149,6 +149,11 @@ impl<'a> Ipv4View<'a> {
         self.header.fragment()
     }
 
+    /// Bytes of the whole datagram, as its header says.
+    pub const fn total_len(&self) -> u16 {
+        self.header.total_length.get()
+    }
+
     /// Bytes of header and options, 20 to 60.
     pub const fn header_len(&self) -> usize {
         self.header_bytes.len()

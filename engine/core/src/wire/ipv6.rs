@@ -100,6 +100,11 @@ impl<'a> Ipv6View<'a> {
         self.header.hop_limit
     }
 
+    /// Bytes behind the fixed header, as it says.
+    pub const fn payload_len(&self) -> u16 {
+        self.header.payload_length.get()
+    }
+
     /// What follows the fixed header, padding excluded.
     pub const fn payload(&self) -> &'a [u8] {
         self.payload

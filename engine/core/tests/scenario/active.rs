@@ -120,6 +120,22 @@ fn s05_a_silent_next_hop_is_unreachable() {
 }
 
 #[test]
+fn s05_over_ipv6() {
+    let mut world = World::quiet(config(), 1500);
+    let remote: SocketAddr = "[fd00:198:18::9]:443".parse().expect("an address");
+    let id = world.stack().connect(remote, None).expect("connects");
+    world.stack().write(id, b"queued").expect("before it is open");
+    world.advance_ms(2_900);
+    assert_eq!(world.sent.len(), 3, "three solicitations, no SYN");
+    assert!(world.sent.iter().all(|(_, frame)| frame[14 + 6] == 58), "ICMPv6");
+    assert!(world.app.events.is_empty());
+    world.advance_ms(200);
+    assert_eq!(world.app.events, [Event::Closed(id, CloseReason::HostUnreachable)]);
+    assert_eq!(world.sent.len(), 3);
+    world.expect_idle();
+}
+
+#[test]
 fn c025_close_in_syn_sent_is_silent_and_a_late_syn_ack_is_reset() {
     let mut world = World::quiet(config(), 1500);
     let (mut peer, id) = connect(&mut world, Offer::PLAIN);

@@ -212,6 +212,14 @@ fn next_ndp(world: &mut World) -> (MacAddress, Address, NdpRepr) {
     (EthernetView::parse(&frame).expect("a frame").destination(), addresses.destination, repr)
 }
 
+/// The peer asks for our IPv6 address, and thereby says where it is.
+pub(crate) fn announce_v6(world: &mut World) {
+    let group = solicited_node(v6(LOCAL_V6));
+    let solicitation = NdpRepr::Solicitation { target: v6(LOCAL_V6), source_link_address: Some(PEER_MAC) };
+    let mac = MacAddress::of_group(group).expect("a group");
+    world.give(&ndp_frame(address(PEER_V6), group, mac, &solicitation));
+}
+
 #[test]
 fn neighbour_solicitations_are_answered() {
     let mut world = World::new();

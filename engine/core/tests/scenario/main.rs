@@ -17,6 +17,7 @@ mod half_close;
 mod hostile;
 mod listeners;
 mod listening;
+mod icmp;
 mod opening;
 mod options;
 mod persist;

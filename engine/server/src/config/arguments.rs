@@ -78,7 +78,6 @@ pub(super) fn command<X: Args>(name: &'static str, about: &'static str) -> Comma
 /// Adds to each key's help what it accepts and what it is when not given.
 fn with_defaults(command: Command) -> Command {
     let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
-    let tcp = defaults.get("tcp").and_then(toml::Value::as_table).cloned().unwrap_or_default();
     command.mut_args(|argument| {
         let id = argument.get_id().as_str().to_owned();
         let Some(accepts) = keys::accepts(&id) else { return argument };
@@ -86,12 +85,18 @@ fn with_defaults(command: Command) -> Command {
         if matches!(accepts, Accepts::Number(_) | Accepts::PowerOfTwo(_)) {
             help = format!("{help} [{accepts}]");
         }
-        if let Some(default) = defaults.get(&id).or_else(|| tcp.get(&id)) {
+        if let Some(default) = default_of(&defaults, &id) {
             let text = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
             help = format!("{help} [default: {text}]");
         }
         argument.help(help).long_help(None::<&str>)
     })
+}
+
+/// A key's value in the table that it stands in.
+fn default_of<'a>(defaults: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
+    let inner = defaults.values().filter_map(toml::Value::as_table);
+    defaults.get(key).or_else(|| inner.into_iter().find_map(|table| table.get(key)))
 }
 
 /// Turns `--spin_us=5` into `--spin-us=5`, so that keys can be typed as they stand in a file.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use super::Config;
-use super::keys::{self, KEYS, Key, TCP_KEYS};
+use super::keys::{self, Key, TABLES};
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +74,8 @@ pub enum ConfigError {
 pub enum Misplaced {
     /// It does not.
     No,
-    /// The near match belongs below `[tcp]`.
-    BelongsInTcp,
+    /// The near match belongs below the table of this name.
+    BelongsIn(&'static str),
     /// The near match belongs at the top, before any table.
     BelongsAtTop,
 }
@@ -83,12 +83,11 @@ pub enum Misplaced {
 fn hint(nearest: Option<&str>, table: Misplaced) -> String {
     let Some(nearest) = nearest else { return String::new() };
     let mut text = format!(" (did you mean `{nearest}`");
-    let place = match table {
-        Misplaced::No => "",
-        Misplaced::BelongsInTcp => ", below `[tcp]`",
-        Misplaced::BelongsAtTop => ", at the top of the file",
+    let _ = match table {
+        Misplaced::No => write!(text, "?)"),
+        Misplaced::BelongsIn(table) => write!(text, ", below `[{table}]`?)"),
+        Misplaced::BelongsAtTop => write!(text, ", at the top of the file?)"),
     };
-    let _ = write!(text, "{place}?)");
     text
 }
 
@@ -144,19 +143,23 @@ impl Source<'_> {
     }
 
     fn unknown_keys(&self, top: &DeTable<'_>) -> Result<(), ConfigError> {
-        let tcp = top.get("tcp").and_then(|tcp| tcp.get_ref().as_table());
-        let tables = [(Some(top), KEYS, TCP_KEYS, "tcp"), (tcp, TCP_KEYS, KEYS, "")];
-        for (table, known, elsewhere, child) in tables {
+        for (table_name, known) in TABLES {
+            let is_top = table_name.is_empty();
+            let inner = || top.get(table_name).and_then(|inner| inner.get_ref().as_table());
+            let table = if is_top { Some(top) } else { inner() };
             let unknown = table.into_iter().flatten().find(|(key, _)| {
                 let name: &str = key.get_ref();
-                name != child && !is_in(known, name)
+                let is_table = is_top && TABLES.iter().any(|(table, _)| *table == name);
+                !is_table && !is_in(known, name)
             });
             let Some((key, _)) = unknown else { continue };
             let nearest = keys::nearest(key.get_ref());
-            let misplaced = match nearest {
-                Some(near) if is_in(elsewhere, near) && child == "tcp" => Misplaced::BelongsInTcp,
-                Some(near) if is_in(elsewhere, near) => Misplaced::BelongsAtTop,
-                Some(_) | None => Misplaced::No,
+            let home = nearest.and_then(|near| TABLES.iter().find(|(_, keys)| is_in(keys, near)));
+            let misplaced = match home {
+                Some((home, _)) if *home == table_name => Misplaced::No,
+                Some(("", _)) => Misplaced::BelongsAtTop,
+                Some((home, _)) => Misplaced::BelongsIn(home),
+                None => Misplaced::No,
             };
             return Err(ConfigError::UnknownKey {
                 file: self.file.to_owned(),

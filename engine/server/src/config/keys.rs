@@ -97,6 +97,16 @@ pub(super) const TCP_KEYS: &[Key] = &[
     number("tcp_fin_timeout_ms", 0, 3_600_000),
 ];
 
+/// The keys of the table `[ip]`.
+pub(super) const IP_KEYS: &[Key] = &[
+    number("min_pmtu", 68, 65_535),
+    number("mtu_expires_ms", 1_000, 86_400_000),
+    number("path_mtus_max", 4, 65_535),
+];
+
+/// The tables of a file, the top first, with their keys.
+pub(super) const TABLES: [(&str, &[Key]); 3] = [("", KEYS), ("tcp", TCP_KEYS), ("ip", IP_KEYS)];
+
 /// A value out of its range.
 pub(super) struct OutOfRange {
     pub(super) key: &'static str,
@@ -108,10 +118,11 @@ pub(super) struct OutOfRange {
 pub(super) fn check(config: &Config) -> Result<(), OutOfRange> {
     // A configuration is made of strings, numbers and lists: it always has a TOML form.
     let Ok(table) = toml::Table::try_from(config) else { return Ok(()) };
-    let tcp = table.get("tcp").and_then(toml::Value::as_table);
-    let top = KEYS.iter().map(|key| (key, table.get(key.name)));
-    let tcp = TCP_KEYS.iter().map(|key| (key, tcp.and_then(|tcp| tcp.get(key.name))));
-    for (key, value) in top.chain(tcp) {
+    let values = TABLES.iter().flat_map(|(name, keys)| {
+        let inner = if name.is_empty() { Some(&table) } else { table.get(*name)?.as_table() };
+        Some(keys.iter().map(move |key| (key, inner.and_then(|inner| inner.get(key.name)))))
+    });
+    for (key, value) in values.flatten() {
         if let Some(value) = value.and_then(toml::Value::as_integer)
             && !key.accepts.allows(value)
         {
@@ -127,15 +138,19 @@ pub(super) fn check(config: &Config) -> Result<(), OutOfRange> {
     Ok(())
 }
 
+/// All keys of all tables.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    TABLES.iter().flat_map(|(_, keys)| keys.iter())
+}
+
 /// What key `name` accepts, wherever it stands.
 pub(super) fn accepts(name: &str) -> Option<&'static Accepts> {
-    KEYS.iter().chain(TCP_KEYS).find(|key| key.name == name).map(|key| &key.accepts)
+    all().find(|key| key.name == name).map(|key| &key.accepts)
 }
 
 /// The known key that looks most like `name`, if one does.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    KEYS.iter()
-        .chain(TCP_KEYS)
+    all()
         .map(|key| (key.name, strsim::jaro_winkler(name, key.name)))
         .filter(|(_, likeness)| *likeness > 0.7)
         .max_by(|a, b| a.1.total_cmp(&b.1))

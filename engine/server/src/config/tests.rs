@@ -2,7 +2,6 @@ use std::path::Path;
 
 use clap::Args as _;
 
-use super::keys::{KEYS, TCP_KEYS};
 use super::*;
 use crate::Error;
 
@@ -35,9 +34,12 @@ fn every_key_is_the_same_in_a_file_and_on_the_line() {
         ..Config::default()
     };
     let table = ::toml::Table::try_from(&full).unwrap();
-    let tcp = table["tcp"].as_table().unwrap();
-    let mut file: Vec<String> = table.keys().filter(|key| *key != "tcp").chain(tcp.keys()).cloned().collect();
-    let mut known: Vec<String> = KEYS.iter().chain(TCP_KEYS).map(|key| key.name.to_owned()).collect();
+    let names = |(name, value): (&String, &::toml::Value)| match value.as_table() {
+        Some(table) => table.keys().cloned().collect(),
+        None => vec![name.clone()],
+    };
+    let mut file: Vec<String> = table.iter().flat_map(names).collect();
+    let mut known: Vec<String> = keys::all().map(|key| key.name.to_owned()).collect();
     line.sort();
     file.sort();
     known.sort();
@@ -87,6 +89,11 @@ fn complaints_about_a_file_name_file_line_key_and_remedy() {
         ),
         ("somaxconn = 1", "test.toml:1: unknown key `somaxconn` (did you mean `somaxconn`, below `[tcp]`?)"),
         ("[tcp]\nport = 1", "test.toml:2: unknown key `port` (did you mean `port`, at the top of the file?)"),
+        (
+            "[tcp]\nmin_pmtu = 1",
+            "test.toml:2: unknown key `min_pmtu` (did you mean `min_pmtu`, below `[ip]`?)",
+        ),
+        ("[ip]\nmin_pmtu = 67", "test.toml:2: `min_pmtu` is 67, but accepts a whole number from 68 to 65535"),
         ("zzz = 1", "test.toml:1: unknown key `zzz`"),
         ("port = 80\nmode = 'nativ'", "test.toml:2: `mode` is 'nativ', but accepts auto, native, generic"),
         ("port = 0", "test.toml:1: `port` is 0, but accepts a whole number from 1 to 65535"),

@@ -28,13 +28,13 @@ fn a_quoted_segment_of_ours_names_its_connection() {
         local_port: 40001,
         remote_port: 8080,
     };
-    assert_eq!(ours, QuotedTcp { tuple: expected, seq: 0x1122_3344 });
+    assert_eq!(ours, QuotedTcp { tuple: expected, seq: 0x1122_3344, packet_len: 47 });
     for_each_truncation(&quoted[..28], |short| assert!(QuotedTcp::of_v4(short).is_err()));
 
     let quoted = tcp_v6(&tcp_repr(tcp::Options::NONE), b"payload");
     let ours = QuotedTcp::of_v6(&quoted[..48]).expect("eight bytes of TCP");
     let expected = Tuple { local: Address::v6(SOURCE_V6), remote: Address::v6(DESTINATION_V6), ..expected };
-    assert_eq!(ours, QuotedTcp { tuple: expected, seq: 0x1122_3344 });
+    assert_eq!(ours, QuotedTcp { tuple: expected, seq: 0x1122_3344, packet_len: 67 });
     for_each_truncation(&quoted[..48], |short| assert!(QuotedTcp::of_v6(short).is_err()));
 }
 

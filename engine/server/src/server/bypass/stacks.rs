@@ -98,6 +98,7 @@ fn settings(config: &Config, addresses: &Addresses, gateways: &[IpAddr]) -> Stac
             send_buffer: tcp.tcp_wmem_max,
             ..StackTcpConfig::default()
         },
+        ip: config.ip.for_stack(),
         addresses: addresses.collect(),
         gateways: gateways.iter().copied().map(Address::from).collect(),
         connections_max: config.connections_max,
