@@ -14,6 +14,7 @@
 //! | [`stack`] | one shard's host: connections, listeners, neighbours, timers |
 //! | [`codec`] | what turns a stream of bytes into messages and back |
 //! | [`shard`] | one core's turn: a transport, an application, a budget |
+//! | [`endpoint`] | the whole stack behind calls like those of sockets, for whoever brings frames and time |
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -24,6 +25,7 @@ extern crate std;
 pub mod base;
 pub mod buffer;
 pub mod codec;
+pub mod endpoint;
 pub mod port;
 pub mod shard;
 pub mod stack;

@@ -15,7 +15,7 @@
 //! | [`transmit`], [`retire`] | its segments; its end |
 //! | [`timers`] | what expires |
 //! | `time_waits` | connections in TIME_WAIT |
-//! | [`host`] | what handlers may do |
+//! | [`host`], [`pull`] | what handlers may do; reading and accepting on demand |
 //! | [`egress`], [`answers`] | frames built in place; ICMP, ARP and ND |
 //! | [`icmp_errors`], [`path_mtu`] | what routers say about connections and paths |
 //! | [`report`], [`invariants`] | what is in use; what must hold between turns |
@@ -42,6 +42,7 @@ pub mod passive;
 pub mod path_mtu;
 pub mod peers;
 pub mod predicted;
+pub mod pull;
 pub mod registry;
 pub mod reply;
 pub mod report;

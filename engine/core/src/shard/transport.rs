@@ -12,6 +12,15 @@ pub enum Origin {
     Connected,
 }
 
+/// What waits for a paused reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Octets.
+    Octets,
+    /// The end of the peer's stream, perhaps behind octets.
+    End,
+}
+
 /// What a transport tells while it takes a turn.
 ///
 /// The host is handed along, so that the answer can be written at once.
@@ -29,6 +38,10 @@ pub trait Events<H: Host> {
 
     /// The peer ended its stream; `unread` bytes before that were not consumed and never will be.
     fn end_of_stream(&mut self, host: &mut H, id: ConnectionId, unread: &[u8]);
+
+    /// Something has arrived while reading is paused, and waits: octets are told once for each arrival, the end of the
+    /// stream again and again until reading goes on.
+    fn unread(&mut self, _host: &mut H, _id: ConnectionId, _waiting: Waiting) {}
 
     /// The send buffer was full and has room again.
     fn writable(&mut self, host: &mut H, id: ConnectionId);

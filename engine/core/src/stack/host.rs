@@ -170,7 +170,7 @@ impl Host for Stack {
 
     fn resume_reading(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.flags.take(Flag::Paused) {
+        if !connection.flags.has(Flag::ReadShut) && connection.flags.take(Flag::Paused) {
             if self.receive.buffered(connection.receive.as_ref()) > 0 {
                 connection.flags.set(Flag::Unshown);
             }

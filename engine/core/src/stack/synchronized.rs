@@ -1,11 +1,11 @@
 //! Segments of open connections: what they acknowledge, deliver and end.
 
 use crate::buffer::Refusal;
-use crate::shard::{CloseReason, ConnectionId, Events, Host, Reading};
+use crate::shard::{CloseReason, ConnectionId, Events, Host, Reading, Waiting};
 use crate::tcp::connection::{Doom, Farewell};
 use crate::tcp::input::{self, Accepted, Fin, Refused, Verdict};
 use crate::tcp::segment::Segment;
-use crate::tcp::state::{Flag, ReceiveSide};
+use crate::tcp::state::{Flag, Flags, ReceiveSide};
 use crate::tcp::window;
 
 use super::Stack;
@@ -191,9 +191,23 @@ impl Stack {
         } else {
             window::owe_ack(connection, &self.config.tcp, self.now);
         }
-        if stored.in_order > 0 {
+        if stored.in_order > 0 && connection.flags.has(Flag::ReadShut) {
+            self.receive.consume(&mut connection.receive, stored.in_order);
+        } else if stored.in_order > 0 {
             connection.flags.set(Flag::Unshown);
             self.show_buffered(events, index);
+            self.tell_unread(events, index, Waiting::Octets);
+        }
+    }
+
+    /// Tells a paused reader that more waits.
+    fn tell_unread<E: Events<Self>>(&mut self, events: &mut E, index: u32, waiting: Waiting) {
+        let connection = self.connections.at(index);
+        if connection.flags.has(Flag::Known)
+            && self.reading_of(connection) == Reading::Paused
+            && let Some(id) = self.connections.key_at(index)
+        {
+            events.unread(self, id, waiting);
         }
     }
 
@@ -280,7 +294,7 @@ impl Stack {
         connection.rcv_adv = connection.rcv_adv.latest(connection.rcv_nxt);
         connection.sides.finish_receive();
         connection.flags.set(Flag::AckNow);
-        if !connection.flags.has(Flag::Closed) {
+        if !connection.flags.has_any(Flags::of(&[Flag::Closed, Flag::ReadShut])) {
             connection.flags.set(Flag::EndUntold);
         }
         self.warm[index as usize].fin_wait_2_at = crate::tcp::tick::Tick::NONE;
@@ -291,10 +305,13 @@ impl Stack {
         let Some(id) = self.connections.key_at(index) else { return };
         let connection = self.connections.at_mut(index);
         let flags = connection.flags;
-        if !flags.has(Flag::EndUntold) || flags.has(Flag::Unshown) || !flags.has(Flag::Known) {
+        if !flags.has(Flag::EndUntold) || !flags.has(Flag::Known) {
             return;
         }
         if self.reading(id) != Reading::Open {
+            return self.tell_unread(events, index, Waiting::End);
+        }
+        if flags.has(Flag::Unshown) {
             return;
         }
         let connection = self.connections.at_mut(index);

@@ -203,6 +203,8 @@ pub enum Flag {
     Recovering = 1 << 15,
     /// The congestion window was made smaller, and not all is acknowledged that was in flight then.
     Reduced = 1 << 16,
+    /// The application reads no more (`SHUT_RD`): what comes is acknowledged and dropped. [`Flag::Paused`] stays with it.
+    ReadShut = 1 << 17,
 }
 
 /// A set of [`Flag`]s.

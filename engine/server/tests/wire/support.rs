@@ -68,7 +68,7 @@ impl Wire {
     /// An engine with a listener; `None` without root, which is told.
     pub(crate) fn start(name: &str, between: Between, change: impl FnOnce(&mut StackConfig)) -> Option<Self> {
         let wire = Self::quiet(name, between, change)?;
-        let options = ListenOptions { address: None, port: PORT, backlog: 128 };
+        let options = ListenOptions { port: PORT, backlog: 128, ..ListenOptions::default() };
         wire.with(move |stack, _| stack.listen(options).expect("listens"));
         Some(wire)
     }
