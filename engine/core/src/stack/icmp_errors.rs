@@ -252,7 +252,7 @@ impl Stack {
         warm.path_mtu_at = known.map_or(Tick::NONE, |(_, expires_at)| Tick::at(expires_at));
         if mss < connection.mss {
             self.counters.path_mtu_lowered += 1;
-            path_mtu::lower_mss(connection, warm, &mut self.recoveries, mss);
+            path_mtu::lower_mss(connection, warm, &mut self.pools.recoveries, mss);
             self.pend(index);
         } else if mss > connection.mss {
             path_mtu::raise_mss(connection, mss);
