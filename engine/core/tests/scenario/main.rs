@@ -26,6 +26,7 @@ mod receiving;
 mod recovery;
 mod reset;
 mod sending;
+mod shards;
 mod simulated;
 mod simultaneous;
 mod sizes;

@@ -78,12 +78,24 @@ impl World {
         world
     }
 
+    /// A listener on [`PORT`] in a process with another secret.
+    pub fn seeded(seed: [u8; 32]) -> Self {
+        let mut world = Self::of_secret(config(), 1500, seed);
+        let options = ListenOptions { port: PORT, backlog: 128, ..ListenOptions::default() };
+        world.stack().listen(options).expect("listens");
+        world
+    }
+
     /// Nobody listens.
     pub fn quiet(config: StackConfig, mtu: u16) -> Self {
+        Self::of_secret(config, mtu, [42; 32])
+    }
+
+    fn of_secret(config: StackConfig, mtu: u16, seed: [u8; 32]) -> Self {
         use bywash_core::port::Port;
         let now = Instant::from_secs(1_000);
         let port = MemoryPort::new(OWN_MAC, mtu);
-        let stack = Stack::new(config, port.capabilities(), [42; 32], now).expect("a stack");
+        let stack = Stack::new(config, port.capabilities(), seed, now).expect("a stack");
         let engine = Engine::new(port, stack, Alone, Vec::new());
         Self { engine, app: Recorder::default(), now, sent: VecDeque::new() }
     }
