@@ -20,7 +20,10 @@ pub use arguments::{Arguments, NoExtra};
 pub use file::ConfigError;
 pub use ip::IpConfig;
 pub use tcp::TcpConfig;
-pub use values::{AddressKind, BackendChoice, Cidr, Cores, HugePages, LabChoice, Mode, Queues, ZeroCopy};
+pub use values::{
+    AddressKind, BackendChoice, Cidr, Cores, HugePages, LabChoice, Mode, PortRange, Queues, ReuseSwitch,
+    ZeroCopy,
+};
 
 /// The configuration of a server. Every field has a safe default.
 ///
@@ -65,6 +68,16 @@ pub struct Config {
     /// The TCP port to listen on.
     #[arg(long, value_name = "PORT")]
     pub port: u16,
+
+    /// Whether connections of the port that are left over, in TIME_WAIT above all, may be there when it is listened on
+    /// (SO_REUSEADDR).
+    #[arg(long, value_name = "WHETHER")]
+    pub reuse_addr: ReuseSwitch,
+
+    /// Whether other listeners that allow it, too, may share the address and port and its new connections
+    /// (SO_REUSEPORT). On the kernel's TCP these are other servers of the same user.
+    #[arg(long, value_name = "WHETHER")]
+    pub reuse_port: ReuseSwitch,
 
     /// The queues to serve, one shard each: all, a count, or a list of their numbers in brackets.
     #[arg(long, value_name = "QUEUES")]
@@ -142,6 +155,8 @@ impl Default for Config {
             address_kind: AddressKind::Owned,
             gateway: None,
             port: 8080,
+            reuse_addr: ReuseSwitch::On,
+            reuse_port: ReuseSwitch::Off,
             queues: Queues::All,
             mode: Mode::Auto,
             zero_copy: ZeroCopy::Auto,

@@ -4,7 +4,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::Config;
-use super::values::{AddressKind, BackendChoice, HugePages, LabChoice, Mode, ZeroCopy};
+use super::values::{
+    AddressKind, BackendChoice, HugePages, LabChoice, Mode, PortRange, ReuseSwitch, ZeroCopy,
+};
 
 /// One key.
 pub(super) struct Key {
@@ -68,6 +70,8 @@ pub(super) const KEYS: &[Key] = &[
     words("address_kind", AddressKind::WORDS),
     text("gateway", "an address, such as 198.18.0.254"),
     number("port", 1, 65_535),
+    words("reuse_addr", ReuseSwitch::WORDS),
+    words("reuse_port", ReuseSwitch::WORDS),
     text("queues", "all, a count from 1, or a list such as [0, 2]"),
     words("mode", Mode::WORDS),
     words("zero_copy", ZeroCopy::WORDS),
@@ -87,6 +91,11 @@ pub(super) const KEYS: &[Key] = &[
 pub(super) const TCP_KEYS: &[Key] = &[
     number("somaxconn", 1, 1 << 20),
     number("tcp_max_syn_backlog", 1, 1 << 24),
+    number("tcp_syncookies", 0, 2),
+    number("tcp_abort_on_overflow", 0, 1),
+    number("tcp_tw_reuse", 0, 2),
+    number("tcp_rfc1337", 0, 1),
+    text("ip_local_port_range", PortRange::ACCEPTED),
     number("tcp_time_wait_ms", 0, 240_000),
     number("tcp_max_tw_buckets", 0, 1 << 28),
     number("tcp_rmem_max", 4_096, 896 << 10),

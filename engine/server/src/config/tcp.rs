@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::values::PortRange;
+
 /// TCP's settings for every connection of the server; the table `[tcp]` of a configuration file.
 ///
 /// Where Linux has a sysctl or a socket option of that name, it means what it means there (`ip-sysctl.rst`, tcp(7)).
@@ -18,6 +20,29 @@ pub struct TcpConfig {
     /// Half-open connections that a shard remembers, at most.
     #[arg(long, value_name = "COUNT")]
     pub tcp_max_syn_backlog: u32,
+
+    /// When a SYN is answered by a cookie, of which nothing is remembered: 0 never, 1 when tcp_max_syn_backlog is reached,
+    /// 2 always.
+    #[arg(long, value_name = "0|1|2")]
+    pub tcp_syncookies: u8,
+
+    /// What happens to a handshake that completes when somaxconn connections wait already: 0 the peer is left to try
+    /// again, 1 it gets RST.
+    #[arg(long, value_name = "0|1")]
+    pub tcp_abort_on_overflow: u8,
+
+    /// Whether a port in TIME_WAIT is taken for a new connection to the same peer, after a second and with timestamps: 0
+    /// no, 1 yes, 2 to loopback addresses only.
+    #[arg(long, value_name = "0|1|2")]
+    pub tcp_tw_reuse: u8,
+
+    /// Whether RST is ignored in TIME_WAIT: 0 no (as Linux), 1 yes.
+    #[arg(long, value_name = "0|1")]
+    pub tcp_rfc1337: u8,
+
+    /// The local ports for connections that the server opens, first and last: 32768-60999. Shards share them out.
+    #[arg(long, value_name = "FIRST-LAST")]
+    pub ip_local_port_range: PortRange,
 
     /// How long a closed connection's ports stay taken, in milliseconds (RFC 9293 asks for two segment lifetimes; Linux has 60 s).
     #[arg(long, value_name = "MILLISECONDS")]
@@ -57,6 +82,11 @@ impl Default for TcpConfig {
         Self {
             somaxconn: 4_096,
             tcp_max_syn_backlog: 4_096,
+            tcp_syncookies: 1,
+            tcp_abort_on_overflow: 0,
+            tcp_tw_reuse: 1,
+            tcp_rfc1337: 1,
+            ip_local_port_range: PortRange::DEFAULT,
             tcp_time_wait_ms: 60_000,
             tcp_max_tw_buckets: 65_536,
             tcp_rmem_max: 256 << 10,

@@ -168,3 +168,21 @@ fn every_file_in_configs_is_read_and_explains_itself() {
     }
     assert!(count >= 4);
 }
+
+#[test]
+fn shards_share_the_ports_for_opening_out() {
+    let range: PortRange = "50000-50009".parse().unwrap();
+    for shards in 1..=10 {
+        let parts: Vec<_> = (0..shards).map(|index| range.share(index, shards).bounds()).collect();
+        let ports: Vec<u16> = parts.iter().flat_map(|(first, last)| *first..=*last).collect();
+        assert_eq!(ports, (50_000..=50_009).collect::<Vec<_>>(), "{shards} shards");
+    }
+    assert_eq!("1-65535".parse::<PortRange>().unwrap().share(0, 1).bounds(), (1, 65_535));
+    for wrong in ["0-5", "6-5", "5", "5-70000", "a-b"] {
+        assert!(wrong.parse::<PortRange>().is_err(), "{wrong}");
+    }
+    let wrong = toml("[tcp]\ntcp_syncookies = 3").unwrap_err().to_string();
+    assert!(wrong.ends_with("`tcp_syncookies` is 3, but accepts a whole number from 0 to 2"), "{wrong}");
+    let wrong = toml("[tcp]\nip_local_port_range = \"9-8\"").unwrap_err().to_string();
+    assert!(wrong.contains("ip_local_port_range") && wrong.contains("32768-60999"), "{wrong}");
+}

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use bywash_core::stack::Reuse;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Declares an enum of words that reads and prints the same everywhere.
@@ -63,6 +64,25 @@ words! {
 }
 
 words! {
+    /// Whether an address or port that is in use may be used again.
+    ReuseSwitch {
+        /// It may.
+        On = "on",
+        /// It may not.
+        Off = "off",
+    }
+}
+
+impl From<ReuseSwitch> for Reuse {
+    fn from(switch: ReuseSwitch) -> Self {
+        match switch {
+            ReuseSwitch::On => Self::On,
+            ReuseSwitch::Off => Self::Off,
+        }
+    }
+}
+
+words! {
     /// Whose the addresses are (see `docs/architecture.md`).
     AddressKind {
         /// Ours: every frame to them comes to the engine.
@@ -105,6 +125,64 @@ macro_rules! through_text {
             }
         }
     };
+}
+
+/// A range of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    first: u16,
+    last: u16,
+}
+
+impl PortRange {
+    /// What is accepted, in words.
+    pub(super) const ACCEPTED: &str = "first and last port, such as 32768-60999";
+    /// Linux's.
+    pub(super) const DEFAULT: Self = Self { first: 32_768, last: 60_999 };
+
+    /// From `first` to `last`; `None` unless 0 < `first` <= `last`.
+    pub fn new(first: u16, last: u16) -> Option<Self> {
+        (0 < first && first <= last).then_some(Self { first, last })
+    }
+
+    /// First and last port.
+    pub fn bounds(self) -> (u16, u16) {
+        (self.first, self.last)
+    }
+
+    /// The part of shard `index` of `shards`: parts do not overlap unless there are fewer ports than shards.
+    pub fn share(self, index: usize, shards: usize) -> Self {
+        let count = usize::from(self.last - self.first) + 1;
+        let at = |index: usize| self.first + (index * count / shards) as u16;
+        let first = at(index.min(shards - 1));
+        let last = if index + 1 >= shards { self.last } else { at(index + 1).saturating_sub(1) };
+        Self { first, last: last.max(first) }
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+impl FromStr for PortRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let range = text
+            .split_once('-')
+            .and_then(|(first, last)| Self::new(first.trim().parse().ok()?, last.trim().parse().ok()?));
+        range.ok_or_else(|| format!("not {}", Self::ACCEPTED))
+    }
+}
+
+through_text!(PortRange);
+
+impl<'de> Deserialize<'de> for PortRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// An address and the length of its network's prefix.

@@ -13,7 +13,7 @@ use super::place::Standing;
 use super::shard_loop::Clock;
 use crate::backends::mio::{Counters, MioConfig, MioError, MioTransport, ReusePort};
 use crate::backends::{Backend, Waker};
-use crate::config::{Cidr, Config};
+use crate::config::{Cidr, Config, ReuseSwitch};
 use crate::error::Error;
 use crate::os::cores;
 use crate::report::ShardReport;
@@ -35,13 +35,18 @@ pub(super) fn prepare(
     let settings = MioConfig {
         listen: listen.clone(),
         backlog: config.tcp.somaxconn,
-        reuse_port: if shards > 1 { ReusePort::Shared } else { ReusePort::Exclusive },
+        reuse_addr: config.reuse_addr.into(),
+        reuse_port: match config.reuse_port {
+            ReuseSwitch::Off if shards == 1 => ReusePort::Exclusive,
+            ReuseSwitch::On | ReuseSwitch::Off => ReusePort::Shared,
+        },
         connections_max: config.connections_max,
         send_buffer_max: config.tcp.tcp_wmem_max as usize,
         ..MioConfig::default()
     };
-    for address in &listen {
-        refuse_if_taken(*address)?;
+    match config.reuse_port {
+        ReuseSwitch::On => {}
+        ReuseSwitch::Off => listen.iter().try_for_each(|address| refuse_if_taken(*address))?,
     }
     let mut seeds: Vec<Seed<MioTransport>> = Vec::with_capacity(shards);
     for _ in 0..shards {

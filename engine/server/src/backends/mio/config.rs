@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use bywash_core::base::OutOfMemory;
+use bywash_core::stack::Reuse;
 
 /// Settings of a [`MioTransport`](super::MioTransport).
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub struct MioConfig {
     pub listen: Vec<SocketAddr>,
     /// Length of each accept queue (`listen(2)`; the kernel caps it at `net.core.somaxconn`).
     pub backlog: u32,
+    /// Whether connections of the port that are left over may be there (`SO_REUSEADDR`).
+    pub reuse_addr: Reuse,
     /// Whether several shards listen on the same addresses (`SO_REUSEPORT`).
     pub reuse_port: ReusePort,
     /// Connections at a time, at most. Beyond it connections wait in the accept queue.
@@ -38,6 +41,7 @@ impl Default for MioConfig {
         Self {
             listen: Vec::new(),
             backlog: 4096,
+            reuse_addr: Reuse::On,
             reuse_port: ReusePort::Exclusive,
             connections_max: 16_384,
             accept_budget_max: 64,

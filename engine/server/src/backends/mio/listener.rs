@@ -7,6 +7,7 @@ use ::mio::net::{TcpListener, TcpStream};
 use ::mio::{Interest, Registry, Token};
 use bywash_core::base::time::Duration;
 use bywash_core::shard::{Events, Origin};
+use bywash_core::stack::Reuse;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -45,7 +46,7 @@ impl Listener {
     ) -> Result<Self, MioError> {
         let open = || -> io::Result<Self> {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-            socket.set_reuse_address(true)?;
+            socket.set_reuse_address(config.reuse_addr == Reuse::On)?;
             match config.reuse_port {
                 ReusePort::Shared => socket.set_reuse_port(true)?,
                 ReusePort::Exclusive => {}

@@ -40,18 +40,29 @@ pub(super) fn build(
     let seed = seed()?;
     let mac = interface.mac()?.0;
     let mtu = u16::try_from(interface.mtu()?).unwrap_or(u16::MAX);
-    let mut parts = Vec::with_capacity(opened.len());
+    let shards = opened.len();
+    let mut parts = Vec::with_capacity(shards);
     for (index, Opened { queue: _, socket }) in opened.into_iter().enumerate() {
         let port = XdpPort::tapped(socket, mac, mtu, recorder.map(|recorder| recorder.tap(index as u32)));
-        let stack = Stack::new(settings.clone(), port.capabilities(), seed, clock.now())?;
+        let settings = StackConfig {
+            // Two shards must not open the same connection.
+            port_range: config.tcp.ip_local_port_range.share(index, shards).bounds(),
+            ..settings.clone()
+        };
+        let stack = Stack::new(settings, port.capabilities(), seed, clock.now())?;
         if config.huge_pages == HugePages::On {
             huge_pages::advise(stack.address_ranges());
         }
         parts.push((port, stack));
     }
     let tables: Vec<_> = parts.iter().enumerate().map(|(index, (_, stack))| stack.published(index)).collect();
-    let options =
-        ListenOptions { port: config.port, backlog: config.tcp.somaxconn, ..ListenOptions::default() };
+    let options = ListenOptions {
+        address: None,
+        port: config.port,
+        backlog: config.tcp.somaxconn,
+        reuse_addr: config.reuse_addr.into(),
+        reuse_port: config.reuse_port.into(),
+    };
     // One decision for all shards; each then has a listener, and a backlog, of its own.
     Registry::new(tables.clone()).bind(&options)?;
     for (_, stack) in &mut parts {
@@ -89,6 +100,10 @@ fn settings(config: &Config, addresses: &Addresses, gateways: &[IpAddr]) -> Stac
         tcp: StackTcpConfig {
             somaxconn: tcp.somaxconn,
             tcp_max_syn_backlog: tcp.tcp_max_syn_backlog,
+            tcp_syncookies: tcp.tcp_syncookies,
+            tcp_abort_on_overflow: tcp.tcp_abort_on_overflow == 1,
+            tcp_tw_reuse: tcp.tcp_tw_reuse,
+            tcp_rfc1337: tcp.tcp_rfc1337 == 1,
             tcp_time_wait_ms: tcp.tcp_time_wait_ms,
             tcp_syn_retries: tcp.tcp_syn_retries,
             tcp_synack_retries: tcp.tcp_synack_retries,
