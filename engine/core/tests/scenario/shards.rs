@@ -67,7 +67,9 @@ impl Server {
 
     /// Frames arrive in one burst at one shard; all take their turns until nothing is left to do.
     fn give(&mut self, shard: usize, frames: &[Vec<u8>]) {
-        frames.iter().for_each(|frame| self.shards[shard].0.port_mut().give(frame));
+        for frame in frames {
+            self.shards[shard].0.port_mut().give(frame);
+        }
         for _ in 0..3 {
             for (engine, app) in &mut self.shards {
                 while engine.turn(self.world.now, app).again {}
@@ -107,7 +109,7 @@ fn conversation(
     let mut server = Server::new(shards, config);
     for (_, app) in &mut server.shards {
         app.on_receive = Box::new(|host, id, bytes| host.write(id, bytes).expect("open"));
-        app.on_end = Box::new(|host, id| host.close(id));
+        app.on_end = Box::new(Host::close);
     }
     let mut peer = Peer::new(&server.world, 40_000, Offer::FULL);
     let at = |step: usize| route[step] % shards;
@@ -179,7 +181,7 @@ fn c163_every_state_answers_alike_on_every_shard() {
         peer.expect(&mut server.world, ACK, 2, 2, 0);
         // Opened anew, by the shard that remembers.
         let old = peer;
-        server.world.now = server.world.now + bywash_core::base::time::Duration::from_secs(2);
+        server.world.now += bywash_core::base::time::Duration::from_secs(2);
         peer.iss = old.iss.wrapping_add(100_000);
         server.syn(stray, &peer);
         peer.expect(&mut server.world, SYN_ACK, 0, 1, 0);

@@ -79,8 +79,12 @@ fn s12_two_stacks_that_open_towards_each_other_get_one_connection() {
     for _ in 0..12 {
         // Both send before either hears.
         let (from_left, from_right) = (std::mem::take(&mut left.sent), std::mem::take(&mut right.sent));
-        from_left.iter().for_each(|(_, frame)| right.give(&readdressed(frame)));
-        from_right.iter().for_each(|(_, frame)| left.give(&readdressed(frame)));
+        for (_, frame) in &from_left {
+            right.give(&readdressed(frame));
+        }
+        for (_, frame) in &from_right {
+            left.give(&readdressed(frame));
+        }
     }
     assert_eq!(left.app.events, [Event::Opened(a, Origin::Connected)]);
     assert_eq!(right.app.events, [Event::Opened(b, Origin::Connected)]);
