@@ -70,11 +70,11 @@ impl Complaint {
     /// The codes of RFC 4443 section 3.
     fn of_v6<'a>(message: &Icmpv6Repr<'a>) -> Option<(Self, &'a [u8])> {
         Some(match *message {
-            Icmpv6Repr::DestinationUnreachable { code: 4, quoted } => (Self::Refused, quoted),
+            // No port, or nobody there knows TCP (RFC 4443 sections 3.1 and 3.4).
+            Icmpv6Repr::DestinationUnreachable { code: 4, quoted }
+            | Icmpv6Repr::ParameterProblem { code: 1, pointer: _, quoted } => (Self::Refused, quoted),
             Icmpv6Repr::DestinationUnreachable { code: 1 | 5 | 6, quoted } => (Self::Prohibited, quoted),
             Icmpv6Repr::PacketTooBig { mtu, quoted } => (Self::TooBig(TooBig { mtu, packet_len: 0 }), quoted),
-            // Nobody there knows TCP (RFC 4443 section 3.4).
-            Icmpv6Repr::ParameterProblem { code: 1, pointer: _, quoted } => (Self::Refused, quoted),
             Icmpv6Repr::DestinationUnreachable { code: _, quoted }
             | Icmpv6Repr::TimeExceeded { code: _, quoted }
             | Icmpv6Repr::ParameterProblem { code: _, pointer: _, quoted } => (Self::Soft, quoted),

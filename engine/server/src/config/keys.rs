@@ -127,7 +127,7 @@ pub(super) struct OutOfRange {
 pub(super) fn check(config: &Config) -> Result<(), OutOfRange> {
     // A configuration is made of strings, numbers and lists: it always has a TOML form.
     let Ok(table) = toml::Table::try_from(config) else { return Ok(()) };
-    let values = TABLES.iter().flat_map(|(name, keys)| {
+    let values = TABLES.iter().filter_map(|(name, keys)| {
         let inner = if name.is_empty() { Some(&table) } else { table.get(*name)?.as_table() };
         Some(keys.iter().map(move |key| (key, inner.and_then(|inner| inner.get(key.name)))))
     });
