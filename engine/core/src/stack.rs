@@ -18,12 +18,14 @@
 //! | [`host`], [`pull`] | what handlers may do; reading and accepting on demand |
 //! | [`egress`], [`answers`] | frames built in place; ICMP, ARP and ND |
 //! | [`icmp_errors`], [`path_mtu`] | what routers say about connections and paths |
+//! | `challenges` | how many challenge ACKs |
 //! | [`report`], [`invariants`] | what is in use; what must hold between turns |
 //! | [`tables`], [`peers`], [`neighbour`] | look-ups, here and on other shards; who is on the link |
 
 pub mod active;
 pub mod answers;
 pub mod burst;
+mod challenges;
 pub mod closing;
 pub mod config;
 mod cookies;
@@ -85,6 +87,7 @@ use crate::wire::{Address, MacAddress, Tuple};
 
 use self::answers::RateLimit;
 use self::burst::Flow;
+use self::challenges::Challenges;
 use self::config::ADDRESSES_MAX;
 use self::egress::Template;
 use self::listener::Listener;
@@ -178,7 +181,7 @@ pub struct Stack {
     accepting: Accepting,
     accept_budget_left: u32,
     answers: RateLimit,
-    challenges: RateLimit,
+    challenges: Challenges,
     next_port: u16,
     counters: Counters,
 }
@@ -246,7 +249,7 @@ impl Stack {
             accepting: Accepting::Open,
             accept_budget_left: 0,
             answers: RateLimit::new(config.answers_per_second_max),
-            challenges: RateLimit::new(config.tcp.tcp_challenge_ack_limit),
+            challenges: Challenges::new(config.tcp.tcp_challenge_ack_limit),
             next_port: config.port_range.0
                 + (secrets.ports[0] as u16) % (config.port_range.1 - config.port_range.0 + 1),
             counters: Counters::default(),

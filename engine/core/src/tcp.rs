@@ -20,6 +20,7 @@ pub mod connection;
 pub mod cookie;
 pub mod handshake;
 pub mod input;
+pub mod invalid;
 pub mod isn;
 pub mod output;
 pub mod path_mtu;

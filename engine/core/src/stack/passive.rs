@@ -243,7 +243,7 @@ impl Stack {
         record: &SynReceived,
         arrival: &Arrival<'_>,
     ) {
-        if !self.challenges.allow(self.now) {
+        if !self.challenges.allow(self.now, &self.secrets) {
             self.counters.drop(DropReason::RateLimited);
             return;
         }

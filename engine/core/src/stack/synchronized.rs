@@ -39,8 +39,11 @@ impl Stack {
             Verdict::Drop(refused) => self.counters.drop(reason_of(refused)),
             Verdict::Acknowledge(refused) => {
                 self.counters.drop(reason_of(refused));
-                connection.flags.set(Flag::AckNow);
-                self.pend(index);
+                // What takes a number is no answer to ours: no two ends go round in circles over it.
+                if segment.len() > 0 || self.may_answer_invalid(index) {
+                    self.connections.at_mut(index).flags.set(Flag::AckNow);
+                    self.pend(index);
+                }
             }
             Verdict::Challenge(refused) => {
                 self.counters.drop(reason_of(refused));
@@ -57,10 +60,24 @@ impl Stack {
         }
     }
 
-    /// A challenge ACK, within the rate (RFC 5961 section 7).
+    /// Whether the connection may answer one more segment that should not have come; counted if not.
+    #[cold]
+    fn may_answer_invalid(&mut self, index: u32) -> bool {
+        let interval_ms = self.config.tcp.tcp_invalid_ratelimit_ms;
+        let is_allowed = self.warm[index as usize].invalid.allow(self.clock.ms, interval_ms);
+        if !is_allowed {
+            self.counters.drop(DropReason::RateLimited);
+        }
+        is_allowed
+    }
+
+    /// A challenge ACK, within the rates (RFC 5961 section 7).
     #[cold]
     fn challenge(&mut self, index: u32) {
-        if !self.challenges.allow(self.now) {
+        if !self.may_answer_invalid(index) {
+            return;
+        }
+        if !self.challenges.allow(self.now, &self.secrets) {
             self.counters.drop(DropReason::RateLimited);
             return;
         }

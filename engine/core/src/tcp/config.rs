@@ -59,8 +59,11 @@ pub struct TcpConfig {
     pub tcp_nodelay: bool,
     /// Smallest payload per segment that a peer can make us use, bytes (`tcp_min_snd_mss`).
     pub tcp_min_snd_mss: u16,
-    /// Challenge ACKs of the whole shard in a second at most (RFC 5961 section 7).
+    /// Challenge ACKs of the whole shard in a second, give or take a random half (RFC 5961 section 7).
     pub tcp_challenge_ack_limit: u32,
+    /// How soon a connection may answer one more invalid segment when it has answered ten, ms (`tcp_invalid_ratelimit`);
+    /// 0: at once. Invalid is what calls for a challenge ACK, and a bare segment outside the window.
+    pub tcp_invalid_ratelimit_ms: u32,
 }
 
 impl Default for TcpConfig {
@@ -92,6 +95,7 @@ impl Default for TcpConfig {
             tcp_nodelay: true,
             tcp_min_snd_mss: 48,
             tcp_challenge_ack_limit: 1000,
+            tcp_invalid_ratelimit_ms: 500,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::wire::Address;
 
 use super::config::TcpConfig;
 use super::congestion::CongestionControl;
+use super::invalid::InvalidBudget;
 use super::rtt::RoundTrip;
 use super::seq::SequenceNumber;
 use super::state::{Flag, Flags, Sides};
@@ -223,6 +224,8 @@ pub struct Warm {
     pub timer_at: Option<Instant>,
     /// Where the connection table has its tuple.
     pub place: FamilyPlace,
+    /// Invalid segments that were answered.
+    pub invalid: InvalidBudget,
     /// Why it is gone, once [`Flag::Doomed`] is set.
     pub doom: Option<Doom>,
 }
@@ -359,6 +362,7 @@ pub fn begin(ends: &Ends, snd_nxt: SequenceNumber, config: &TcpConfig) -> (Conne
         listener: None,
         timer_at: None,
         place: ends.place,
+        invalid: InvalidBudget::default(),
         doom: None,
     };
     (connection, warm)

@@ -15,6 +15,8 @@ pub struct Secrets {
     pub table: [u64; 2],
     /// For SYN cookies.
     pub cookies: [u64; 2],
+    /// For what must not be guessed and is forgotten at once.
+    pub dice: [u64; 2],
 }
 
 /// What the numbers of one connection begin with: both halves of one keyed hash of its tuple.
@@ -46,7 +48,13 @@ impl Secrets {
             let words = [label as u32, (label >> 32) as u32];
             [[word(0), word(1)], [word(2), word(3)]].map(|key| siphash_2_4(key, &words))
         };
-        Self { flows: derive(1), ports: derive(2), table: derive(3), cookies: derive(4) }
+        Self {
+            flows: derive(1),
+            ports: derive(2),
+            table: derive(3),
+            cookies: derive(4),
+            dice: derive(5),
+        }
     }
 
     /// What the numbers of the connection `tuple` begin with.
@@ -63,6 +71,12 @@ impl Secrets {
     pub fn flow_of<const N: usize>(&self, words: &[u32; N]) -> FlowSecret {
         let hash = siphash_2_4(self.flows, words);
         FlowSecret { isn: hash as u32, ts_offset: (hash >> 32) as u32 }
+    }
+
+    /// A number that nobody else can know, another one at each `now`.
+    pub fn die(&self, now: Instant) -> u32 {
+        let nanos = now.as_nanos();
+        siphash_2_4(self.dice, &[nanos as u32, (nanos >> 32) as u32]) as u32
     }
 
     /// Where the search for a local port begins (RFC 6056 section 3.3.3): the tuple without that port.

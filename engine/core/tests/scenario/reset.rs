@@ -117,18 +117,53 @@ fn c130_a_segment_without_ack_is_dropped() {
 }
 
 #[test]
-fn c131_challenges_are_limited() {
-    let mut config = config();
-    config.tcp.tcp_challenge_ack_limit = 5;
-    let mut world = World::with(config, 1500);
+fn c131_a_connection_answers_ten_invalid_segments_and_then_one_in_half_a_second() {
+    let mut world = World::new();
     let (mut peer, _) = Peer::accepted(&mut world, 40_000, Offer::SACK);
-    for _ in 0..20 {
-        peer.send(&mut world, seg(SYN, 1, 0));
+    let (mut other, _) = Peer::accepted(&mut world, 40_001, Offer::SACK);
+    let flood = |world: &mut World, peer: &mut Peer| {
+        for i in 0..30 {
+            // A SYN, a reset beside the edge, an impossible ACK, a bare segment outside the window.
+            let kinds = [seg(SYN, 1, 0), seg(RST, 2, 0), seg(ACK, 1, 99), seg(ACK, 0, 1)];
+            peer.send(world, kinds[i % 4].clone());
+        }
+        peer.drain(world).len()
+    };
+    assert_eq!(flood(&mut world, &mut peer), 10);
+    assert_eq!(flood(&mut world, &mut other), 10, "its own ten");
+    world.advance_ms(501);
+    assert_eq!(flood(&mut world, &mut peer), 1);
+    world.advance_ms(10_000);
+    assert_eq!(flood(&mut world, &mut peer), 10);
+    // What carries data is told at once where we are, however often it comes.
+    for _ in 0..30 {
+        peer.send(&mut world, seg(PSH, 0_u32.wrapping_sub(500), 1).data(b"old"));
+        peer.expect(&mut world, ACK, 1, 1, 0);
     }
-    assert_eq!(peer.drain(&mut world).len(), 5);
-    world.advance_ms(1_001);
-    peer.send(&mut world, seg(SYN, 1, 0));
-    assert_eq!(peer.drain(&mut world).len(), 1);
+    assert!(world.dropped(DropReason::RateLimited) > 0);
+}
+
+#[test]
+fn c131_all_connections_together_send_a_number_of_challenges_that_nobody_can_guess() {
+    let mut config = config();
+    config.tcp.tcp_challenge_ack_limit = 20;
+    let mut world = World::with(config, 1500);
+    let mut peers: Vec<Peer> =
+        (0..40).map(|i| Peer::accepted(&mut world, 40_000 + i, Offer::SACK).0).collect();
+    let mut counts = Vec::new();
+    for _ in 0..12 {
+        world.advance_ms(1_001);
+        let before = world.report().counters.challenge_acks;
+        for peer in &mut peers {
+            peer.send(&mut world, seg(SYN, 1, 0));
+            peer.drain(&mut world);
+        }
+        counts.push(world.report().counters.challenge_acks - before);
+    }
+    assert!(counts.iter().all(|count| (10..30).contains(count)), "{counts:?}");
+    counts.sort_unstable();
+    counts.dedup();
+    assert!(counts.len() > 4, "{counts:?}");
 }
 
 #[test]

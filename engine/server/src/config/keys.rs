@@ -104,6 +104,8 @@ pub(super) const TCP_KEYS: &[Key] = &[
     number("tcp_synack_retries", 0, 255),
     number("tcp_retries2", 3, 100),
     number("tcp_fin_timeout_ms", 0, 3_600_000),
+    number("tcp_challenge_ack_limit", 0, 1 << 30),
+    number("tcp_invalid_ratelimit_ms", 0, 3_600_000),
 ];
 
 /// The keys of the table `[ip]`.

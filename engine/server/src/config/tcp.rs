@@ -75,6 +75,14 @@ pub struct TcpConfig {
     /// How long a connection that we closed waits for the peer's FIN, in milliseconds (Linux's tcp_fin_timeout, in seconds there).
     #[arg(long, value_name = "MILLISECONDS")]
     pub tcp_fin_timeout_ms: u32,
+
+    /// Challenge ACKs that a shard sends in a second, give or take a random half (RFC 5961).
+    #[arg(long, value_name = "COUNT")]
+    pub tcp_challenge_ack_limit: u32,
+
+    /// How soon a connection that has answered ten invalid segments may answer one more, in milliseconds; 0: at once.
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub tcp_invalid_ratelimit_ms: u32,
 }
 
 impl Default for TcpConfig {
@@ -95,6 +103,8 @@ impl Default for TcpConfig {
             tcp_synack_retries: 5,
             tcp_retries2: 15,
             tcp_fin_timeout_ms: 60_000,
+            tcp_challenge_ack_limit: 1_000,
+            tcp_invalid_ratelimit_ms: 500,
         }
     }
 }

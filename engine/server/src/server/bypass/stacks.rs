@@ -109,6 +109,8 @@ fn settings(config: &Config, addresses: &Addresses, gateways: &[IpAddr]) -> Stac
             tcp_synack_retries: tcp.tcp_synack_retries,
             tcp_retries2: tcp.tcp_retries2,
             tcp_fin_timeout_ms: tcp.tcp_fin_timeout_ms,
+            tcp_challenge_ack_limit: tcp.tcp_challenge_ack_limit,
+            tcp_invalid_ratelimit_ms: tcp.tcp_invalid_ratelimit_ms,
             receive_buffer: tcp.tcp_rmem_max,
             send_buffer: tcp.tcp_wmem_max,
             ..StackTcpConfig::default()
