@@ -25,6 +25,7 @@ mod persist;
 mod receiving;
 mod recovery;
 mod reset;
+mod rfc;
 mod sending;
 mod shards;
 mod simulated;
