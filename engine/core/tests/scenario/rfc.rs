@@ -9,7 +9,7 @@ const LINK: usize = 14;
 
 /// The frame with these options in its IPv4 header, whose length and checksum fit again.
 fn with_ip_options(mut frame: Vec<u8>, options: &[u8]) -> Vec<u8> {
-    assert!(frame[LINK] == 0x45 && options.len() % 4 == 0);
+    assert!(frame[LINK] == 0x45 && options.len().is_multiple_of(4));
     frame.splice(LINK + 20..LINK + 20, options.iter().copied());
     let header = LINK..LINK + 20 + options.len();
     frame[LINK] = 0x40 | ((20 + options.len()) / 4) as u8;
