@@ -8,6 +8,7 @@ use std::rc::Rc;
 use bywash_core::base::time::{Duration, Instant};
 use bywash_core::shard::CloseReason;
 
+use crate::fault::Tally;
 use crate::script::{Ending, Script, Side};
 use crate::trace::Trace;
 
@@ -33,13 +34,27 @@ pub struct Flow {
     /// What each end has come to, client first.
     pub fates: [Fate; 2],
     attempts: u32,
+    /// Whether one of its hosts has forgotten it.
+    memory: Memory,
+}
+
+/// Whether both hosts still know of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    Kept,
+    Lost,
 }
 
 impl Flow {
     /// Whether nothing more is expected of it.
     fn is_over(&self) -> bool {
         let gone = |fate: &Fate| matches!(fate, Fate::Gone(_));
-        if self.script.aborts() { self.fates.iter().any(gone) } else { self.fates.iter().all(gone) }
+        if self.may_break() { self.fates.iter().any(gone) } else { self.fates.iter().all(gone) }
+    }
+
+    /// Whether it may end before all is said.
+    fn may_break(&self) -> bool {
+        self.script.aborts() || self.memory == Memory::Lost
     }
 }
 
@@ -56,6 +71,10 @@ pub struct Ledger {
     pub failure: Option<String>,
     /// What happened.
     pub trace: Trace,
+    /// What went wrong on purpose.
+    pub tally: Tally,
+    /// How connections ended, each end by itself.
+    pub ends_seen: BTreeMap<String, u64>,
 }
 
 /// The book, shared by all programs of a world.
@@ -64,9 +83,17 @@ pub type SharedLedger = Rc<RefCell<Ledger>>;
 impl Ledger {
     /// A book of connections that are all ahead.
     pub fn new(scripts: Vec<Script>, trace: Trace) -> Self {
-        let flow = |script| Flow { script, fates: [Fate::Waiting; 2], attempts: 0 };
+        let flow = |script| Flow { script, fates: [Fate::Waiting; 2], attempts: 0, memory: Memory::Kept };
         let flows = scripts.into_iter().map(flow).collect();
-        Self { flows, ends: BTreeMap::new(), again: Vec::new(), failure: None, trace }
+        Self {
+            flows,
+            ends: BTreeMap::new(),
+            again: Vec::new(),
+            failure: None,
+            trace,
+            tally: Tally::default(),
+            ends_seen: BTreeMap::new(),
+        }
     }
 
     /// Remembers what went wrong, if it is the first thing that did.
@@ -100,6 +127,7 @@ impl Ledger {
     pub fn closed(&mut self, now: Instant, flow: usize, side: Side, reason: CloseReason) {
         let what = format_args!("flow {flow} {side:?} closed: {reason}");
         self.trace.note(now, &[2, flow as u64, side as u64, reason as u64], what);
+        *self.ends_seen.entry(reason.to_string()).or_default() += 1;
         let never_opened = self.flows[flow].fates[side as usize] == Fate::Waiting;
         if never_opened && self.may_try_again(flow, reason) {
             self.again.push((now + Duration::from_secs(1), flow));
@@ -117,7 +145,7 @@ impl Ledger {
                 | CloseReason::Drained
                 | CloseReason::ConnectionRefused,
             ) => false,
-            (_, _) => entry.script.aborts(),
+            (_, _) => entry.may_break(),
         };
         if !is_right {
             self.fail(now, format!("flow {flow} {side:?}: {reason}"));
@@ -130,16 +158,44 @@ impl Ledger {
             && self.flows[flow].attempts < ATTEMPTS_MAX
     }
 
+    /// A host has lost its memory: its ends of connections are gone, and nobody was told.
+    pub fn forget(&mut self, now: Instant, host: usize) {
+        self.trace.note(now, &[3, host as u64], format_args!("host {host} reboots"));
+        for flow in &mut self.flows {
+            let has_begun = flow.attempts > 0 && flow.fates.iter().any(|fate| !matches!(fate, Fate::Gone(_)));
+            let sides = [flow.script.client, flow.script.server];
+            if !has_begun || !sides.contains(&host) {
+                continue;
+            }
+            flow.memory = Memory::Lost;
+            let is_opening = flow.fates[0] == Fate::Waiting;
+            for (fate, side) in flow.fates.iter_mut().zip(sides) {
+                // A server that has only heard a SYN will hear it again.
+                let was_there = match fate {
+                    Fate::Waiting => flow.script.client == host || !is_opening,
+                    Fate::Open => true,
+                    Fate::Gone(_) => false,
+                };
+                if side == host && was_there {
+                    *fate = Fate::Gone(CloseReason::Aborted);
+                }
+            }
+        }
+    }
+
     /// Whether nothing more is expected of any connection.
     pub fn is_over(&self) -> bool {
         self.again.is_empty() && self.flows.iter().all(Flow::is_over)
     }
 
-    /// The connections that are not over, for a report.
-    pub fn unfinished(&self) -> String {
-        let open = self.flows.iter().enumerate().filter(|(_, flow)| !flow.is_over());
-        let lines =
-            open.map(|(number, flow)| format!("flow {number}: {:?} of {:?}", flow.fates, flow.script));
-        lines.collect::<Vec<_>>().join("\n  ")
+    /// The connections that should be over, for a report. One that a host has forgotten may wait for ever: nobody
+    /// asks whether it is still there.
+    pub fn unfinished(&self) -> Option<String> {
+        let is_late = |flow: &Flow| flow.memory == Memory::Kept && !flow.is_over();
+        let late = self.flows.iter().enumerate().filter(|(_, flow)| is_late(flow));
+        let lines: Vec<_> = late
+            .map(|(number, flow)| format!("flow {number}: {:?} of {:?}", flow.fates, flow.script))
+            .collect();
+        (!lines.is_empty()).then(|| lines.join("\n  "))
     }
 }

@@ -10,14 +10,20 @@
 //! | [`plan`], [`script`] | what a seed stands for: hosts and links; what is said over each connection |
 //! | [`world`] | the clock, the switch, the turns |
 //! | [`link`], [`port`], [`mesh`] | what happens to frames: between hosts, at a queue, between shards |
+//! | [`fault`] | what goes wrong, and how often it did |
+//! | [`peer`] | a host with a TCP of its own that checks the engine's, and behaves badly |
+//! | [`coverage`] | what many worlds have seen |
 //! | [`program`], [`ledger`] | the application at both ends, and the book in which both write |
 //! | [`stream`] | octets that know their place |
 //! | [`trace`] | what happened, as a hash and as lines to read |
 #![forbid(unsafe_code)]
 
+pub mod coverage;
+pub mod fault;
 pub mod ledger;
 pub mod link;
 pub mod mesh;
+pub mod peer;
 pub mod plan;
 pub mod port;
 pub mod program;

@@ -5,7 +5,15 @@ use std::collections::VecDeque;
 use bywash_core::base::random::Random;
 use bywash_core::base::time::{Duration, Instant};
 
-/// Whether links do harm beyond delay and a bounded rate.
+use crate::fault::corrupt::{Damage, damage};
+use crate::fault::loss::{Loss, LossConfig};
+use crate::fault::mark::{Marking, mark};
+use crate::fault::outage::{Period, Spike};
+use crate::fault::reorder::ReorderConfig;
+use crate::fault::too_big::{self, Manners};
+use crate::fault::{Fault, Faults};
+
+/// Whether links do harm beyond delay, a bounded rate and a bounded MTU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
     /// They do: anything may happen to a frame, and only safety can be asked for.
@@ -21,43 +29,28 @@ pub struct LinkConfig {
     pub delay: Duration,
     /// Added to that at random, up to this much; frames may overtake each other by it in stormy weather.
     pub jitter: Duration,
-    /// A frame is lost.
-    pub loss: u64,
-    /// A burst of losses begins.
-    pub burst: u64,
-    /// Frames lost in a burst at most.
-    pub burst_max: u64,
+    /// Frames are lost.
+    pub loss: LossConfig,
     /// A frame arrives twice.
     pub duplicate: u64,
-    /// A frame is held back, up to this much longer.
-    pub hold_back: u64,
-    /// How long at most.
-    pub hold_back_max: Duration,
-    /// Bits are flipped, behind the link header and not in ARP: those are the frame check sequence's to protect.
+    /// Frames are held back.
+    pub reorder: ReorderConfig,
+    /// A frame is damaged.
     pub corrupt: u64,
     /// Bits per second; 0: no bound.
     pub rate: u64,
     /// Frames that wait for the rate at most; what comes then is lost, in any weather.
     pub queue_max: usize,
-    /// Times in which nothing gets through: from, to.
-    pub blackouts: Vec<(Instant, Instant)>,
-}
-
-/// What became of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It arrives, once.
-    Delivered,
-    /// It arrives twice.
-    Duplicated,
-    /// It arrives late.
-    HeldBack,
-    /// It arrives damaged.
-    Corrupted,
-    /// It is lost.
-    Lost,
-    /// It found a full queue.
-    Congested,
+    /// Frames in the queue from which on those that can bear it are marked; 0: never.
+    pub mark_from: usize,
+    /// Times in which nothing gets through.
+    pub outages: Vec<Period>,
+    /// Times in which the way is longer.
+    pub spikes: Vec<Spike>,
+    /// Octets of the longest packet from a time on, in order of time; as long as they like before.
+    pub mtus: Vec<(Instant, u16)>,
+    /// Whether the router tells who sends longer ones.
+    pub manners: Manners,
 }
 
 /// One direction between two hosts.
@@ -65,9 +58,9 @@ pub enum Fate {
 pub struct Link {
     config: LinkConfig,
     random: Random,
+    loss: Loss,
     /// When each frame that waits for the rate has left.
     departures: VecDeque<Instant>,
-    burst_left: u64,
     /// When the last frame arrives that keeps its place.
     last_arrival: Instant,
 }
@@ -79,50 +72,56 @@ pub struct Passage {
     pub departure: Instant,
     /// When it arrives, and as what.
     pub arrivals: Vec<(Instant, Vec<u8>)>,
-    /// In one word.
-    pub fate: Fate,
+    /// What a router on the way says to the sender, and when that arrives.
+    pub answer: Option<(Instant, Vec<u8>)>,
+    /// What it has met.
+    pub faults: Faults,
+}
+
+/// Octets of a link header.
+const LINK_LEN: usize = 14;
+
+impl Passage {
+    fn lost(departure: Instant, fault: Fault) -> Self {
+        Self { departure, arrivals: Vec::new(), answer: None, faults: Faults::only(fault) }
+    }
 }
 
 impl Link {
     /// A link with its own source of chance.
     pub fn new(config: LinkConfig, seed: u64) -> Self {
+        let loss = Loss::new(config.loss);
         let random = Random::from_seed(seed);
-        Self { config, random, departures: VecDeque::new(), burst_left: 0, last_arrival: Instant::ZERO }
+        Self { config, random, loss, departures: VecDeque::new(), last_arrival: Instant::ZERO }
     }
 
     /// Sends `frame` on its way at `now`.
     pub fn carry(&mut self, now: Instant, weather: Weather, frame: &[u8]) -> Passage {
         while self.departures.pop_front_if(|at| *at <= now).is_some() {}
         if self.config.rate > 0 && self.departures.len() >= self.config.queue_max {
-            return Passage { departure: now, arrivals: Vec::new(), fate: Fate::Congested };
+            return Passage::lost(now, Fault::Overflow);
         }
         let departure = self.depart(now, frame.len());
-        let dark = self.config.blackouts.iter().any(|(from, to)| (*from..*to).contains(&now));
-        let mut fate = match weather {
-            Weather::Stormy if dark => Fate::Lost,
-            Weather::Stormy => self.draw(frame),
-            Weather::Calm => Fate::Delivered,
-        };
-        let mut arrivals = Vec::new();
-        match fate {
-            Fate::Lost | Fate::Congested => {}
-            Fate::Delivered => arrivals.push((self.arrival(departure, weather), frame.to_vec())),
-            Fate::Duplicated => {
-                arrivals.push((self.arrival(departure, weather), frame.to_vec()));
-                arrivals.push((self.arrival(departure, weather) + self.held_back(), frame.to_vec()));
-            }
-            Fate::HeldBack => {
-                arrivals.push((self.arrival(departure, weather) + self.held_back(), frame.to_vec()));
-            }
-            Fate::Corrupted => {
-                let mut damaged = frame.to_vec();
-                if !self.damage(&mut damaged) {
-                    fate = Fate::Delivered;
-                }
-                arrivals.push((self.arrival(departure, weather), damaged));
-            }
+        if let Some(mtu) = self.mtu(now).filter(|mtu| frame.len() > LINK_LEN + usize::from(*mtu)) {
+            return self.refuse(departure, frame, mtu);
         }
-        Passage { departure, arrivals, fate }
+        if weather == Weather::Stormy
+            && let Some(fault) = self.lose(now)
+        {
+            return Passage::lost(departure, fault);
+        }
+        let mut faults = Faults::default();
+        let mut frame = frame.to_vec();
+        self.mark(&mut frame, &mut faults);
+        let arrivals = match weather {
+            Weather::Calm => {
+                let at = departure + self.config.delay + self.jitter();
+                self.last_arrival = self.last_arrival.max(at);
+                vec![(self.last_arrival, frame)]
+            }
+            Weather::Stormy => self.batter(now, departure, frame, &mut faults),
+        };
+        Passage { departure, arrivals, answer: None, faults }
     }
 
     fn depart(&mut self, now: Instant, len: usize) -> Instant {
@@ -136,62 +135,67 @@ impl Link {
         departure
     }
 
-    fn draw(&mut self, frame: &[u8]) -> Fate {
-        let config = &self.config;
-        let mut chance = |millionths| self.random.chance_in(millionths, 1_000_000);
-        if self.burst_left > 0 {
-            self.burst_left -= 1;
-            return Fate::Lost;
-        }
-        if chance(config.burst) {
-            self.burst_left = self.random.below(config.burst_max.max(1));
-            return Fate::Lost;
-        }
-        if chance(config.loss) {
-            Fate::Lost
-        } else if chance(config.duplicate) {
-            Fate::Duplicated
-        } else if chance(config.hold_back) {
-            Fate::HeldBack
-        } else if chance(config.corrupt) && !is_arp(frame) {
-            Fate::Corrupted
-        } else {
-            Fate::Delivered
-        }
+    fn mtu(&self, now: Instant) -> Option<u16> {
+        self.config.mtus.iter().rev().find(|(from, _)| *from <= now).map(|(_, mtu)| *mtu)
     }
 
-    fn arrival(&mut self, departure: Instant, weather: Weather) -> Instant {
-        let jitter = self.random.below(self.config.jitter.as_nanos() + 1);
-        let at = departure + self.config.delay + Duration::from_nanos(jitter);
-        match weather {
-            Weather::Stormy => at,
-            Weather::Calm => {
-                self.last_arrival = self.last_arrival.max(at);
-                self.last_arrival
+    fn refuse(&self, departure: Instant, frame: &[u8], mtu: u16) -> Passage {
+        match self.config.manners {
+            Manners::Silent => Passage::lost(departure, Fault::BlackHole),
+            Manners::Tells => {
+                let at = departure + self.config.delay;
+                let answer = too_big::answer(frame, mtu).map(|answer| (at, answer));
+                Passage { answer, ..Passage::lost(departure, Fault::TooBig) }
             }
         }
     }
 
-    fn held_back(&mut self) -> Duration {
-        Duration::from_nanos(self.random.below(self.config.hold_back_max.as_nanos() + 1))
+    fn lose(&mut self, now: Instant) -> Option<Fault> {
+        if self.config.outages.iter().any(|period| period.contains(now)) {
+            return Some(Fault::Outage);
+        }
+        self.loss.draw(&mut self.random)
     }
 
-    /// Flips up to 15 bits in a row, which a 16-bit sum always finds. False: there was nothing to damage.
-    fn damage(&mut self, frame: &mut [u8]) -> bool {
-        let Some(behind) = frame.len().checked_sub(LINK_HEADER_LEN).filter(|len| *len > 2) else {
-            return false;
-        };
-        let pattern = 1 + self.random.below(0x7fff) as u16;
-        let place = LINK_HEADER_LEN + self.random.below(behind as u64 - 1) as usize;
-        let [high, low] = pattern.to_be_bytes();
-        frame[place] ^= high;
-        frame[place + 1] ^= low;
-        true
+    fn mark(&self, frame: &mut [u8], faults: &mut Faults) {
+        let LinkConfig { rate, mark_from, .. } = self.config;
+        if rate > 0 && mark_from > 0 && self.departures.len() > mark_from && mark(frame) == Marking::Marked {
+            faults.insert(Fault::Mark);
+        }
     }
-}
 
-const LINK_HEADER_LEN: usize = 14;
+    /// What happens to a frame in stormy weather that is not lost.
+    fn batter(
+        &mut self,
+        now: Instant,
+        departure: Instant,
+        mut frame: Vec<u8>,
+        faults: &mut Faults,
+    ) -> Vec<(Instant, Vec<u8>)> {
+        let mut at = departure + self.config.delay + self.jitter();
+        for spike in self.config.spikes.iter().filter(|spike| spike.period.contains(now)) {
+            at += spike.late;
+            faults.insert(Fault::Spike);
+        }
+        if let Some(late) = self.config.reorder.draw(&mut self.random) {
+            at += late;
+            faults.insert(Fault::Reorder);
+        }
+        let mut arrivals = Vec::new();
+        if self.random.chance_in(self.config.duplicate, 1_000_000) {
+            faults.insert(Fault::Duplicate);
+            arrivals.push((at + self.config.reorder.late(&mut self.random), frame.clone()));
+        }
+        if self.random.chance_in(self.config.corrupt, 1_000_000)
+            && damage(&mut frame, &mut self.random) == Damage::Done
+        {
+            faults.insert(Fault::Corrupt);
+        }
+        arrivals.push((at, frame));
+        arrivals
+    }
 
-fn is_arp(frame: &[u8]) -> bool {
-    frame.get(12..14) == Some(&[0x08, 0x06])
+    fn jitter(&mut self) -> Duration {
+        Duration::from_nanos(self.random.below(self.config.jitter.as_nanos() + 1))
+    }
 }

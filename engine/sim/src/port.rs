@@ -11,6 +11,15 @@ use bywash_core::port::{
 /// Link header, or more, beyond the MTU.
 const HEADROOM: usize = 32;
 
+/// What became of a frame that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It waits to be taken.
+    Queued,
+    /// The queue was full.
+    Overflow,
+}
+
 /// One queue of a simulated device.
 #[derive(Debug)]
 pub struct SimPort {
@@ -20,7 +29,6 @@ pub struct SimPort {
     /// The burst that was handed out last.
     shown: Vec<Vec<u8>>,
     transmit: SimTransmit,
-    overflows: u64,
 }
 
 impl SimPort {
@@ -34,16 +42,16 @@ impl SimPort {
             frames_max,
         };
         let received = VecDeque::new();
-        Self { capabilities, received, received_max, shown: Vec::new(), transmit, overflows: 0 }
+        Self { capabilities, received, received_max, shown: Vec::new(), transmit }
     }
 
     /// A frame has arrived; it is lost when the queue is full.
-    pub fn deliver(&mut self, frame: Vec<u8>) {
-        if self.received.len() < self.received_max {
-            self.received.push_back(frame);
-        } else {
-            self.overflows += 1;
+    pub fn deliver(&mut self, frame: Vec<u8>) -> Delivery {
+        if self.received.len() >= self.received_max {
+            return Delivery::Overflow;
         }
+        self.received.push_back(frame);
+        Delivery::Queued
     }
 
     /// Frames that were committed in the last turn, in order. Each must come back by [`SimPort::lend`].
@@ -72,11 +80,6 @@ impl SimPort {
     /// Received frames that nobody has taken yet.
     pub fn waiting(&self) -> usize {
         self.received.len()
-    }
-
-    /// Frames that arrived at a full queue.
-    pub fn overflows(&self) -> u64 {
-        self.overflows
     }
 
     /// Transmit frames that are neither free, committed nor with the device: 0 between turns, or some leaked.

@@ -22,7 +22,7 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, what } = self;
-        write!(f, "seed {seed}: {what}\nreplay it: cargo run --release --bin sim -- --seed {seed}")
+        write!(f, "seed {seed}: {what}\nreplay it: cargo run --release --bin sim -- --seed {seed} --trace")
     }
 }
 

@@ -200,6 +200,16 @@ impl Script {
         parts
     }
 
+    /// A conversation with a scripted peer, which reads all that comes and ends its stream after ours.
+    pub fn draw_for_peer(random: &mut Random, size: u64) -> [Part; 2] {
+        let mut parts = Self::draw(random, size);
+        let gate = if random.chance_in(1, 2) { Gate::Free } else { Gate::AfterEnd };
+        parts[0].gate = Gate::Free;
+        parts[0].ending = Ending::Shutdown;
+        parts[1] = Part { gate, ending: Ending::Follow, reading: Reading::Eager, ..parts[1].clone() };
+        parts
+    }
+
     /// Requests and replies; either side closes after the last.
     fn rounds(random: &mut Random, size: u64) -> [Part; 2] {
         let (request, reply) = (1 + random.below(2000), 1 + random.below(5000));

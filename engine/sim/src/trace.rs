@@ -6,7 +6,7 @@ use bywash_core::base::time::Instant;
 use bywash_core::port::Medium;
 use bywash_core::wire::{Kind, classify};
 
-use crate::link::Fate;
+use crate::fault::{Fault, Faults};
 
 /// Whether the trace is also printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +37,13 @@ impl Trace {
     }
 
     /// A frame was sent from host `from` to host `to`.
-    pub fn frame(&mut self, now: Instant, from: usize, to: usize, frame: &[u8], fate: Fate) {
+    pub fn frame(&mut self, now: Instant, (from, to): (usize, usize), frame: &[u8], faults: Faults) {
         self.word(now.as_nanos());
-        self.word((from << 8 | to) as u64 | (fate as u64) << 32);
+        self.word((from << 8 | to) as u64 | u64::from(faults.bits()) << 32);
         self.octets(frame);
         if self.speech == Speech::Verbose {
-            self.print(now, format_args!("{from} > {to}  {}  {fate:?}", describe(frame)));
+            let faults: Vec<_> = faults.iter().map(Fault::name).collect();
+            self.print(now, format_args!("{from} > {to}  {}  {}", describe(frame), faults.join(", ")));
         }
     }
 

@@ -48,13 +48,7 @@ impl Secrets {
             let words = [label as u32, (label >> 32) as u32];
             [[word(0), word(1)], [word(2), word(3)]].map(|key| siphash_2_4(key, &words))
         };
-        Self {
-            flows: derive(1),
-            ports: derive(2),
-            table: derive(3),
-            cookies: derive(4),
-            dice: derive(5),
-        }
+        Self { flows: derive(1), ports: derive(2), table: derive(3), cookies: derive(4), dice: derive(5) }
     }
 
     /// What the numbers of the connection `tuple` begin with.

@@ -1,16 +1,61 @@
-//! A host: its shards, each with a stack, a port and an application.
+//! A host: its shards, each with a stack, a port and an application; or a scripted peer.
 
 use std::rc::Rc;
 
 use bywash_core::base::random::Random;
-use bywash_core::base::time::{Duration, Instant};
+use bywash_core::base::time::Instant;
 use bywash_core::stack::{Engine, ListenOptions, Stack};
 
 use crate::ledger::SharedLedger;
 use crate::mesh::SimPeers;
-use crate::plan::{HostPlan, LISTEN_PORT};
+use crate::peer::Peer;
+use crate::plan::{EnginePlan, HostPlan, LISTEN_PORT};
 use crate::port::SimPort;
 use crate::program::Program;
+
+/// One host of either kind.
+pub(super) enum Node {
+    Engine(Box<EngineHost>),
+    Peer(Box<Peer>),
+}
+
+impl Node {
+    pub(super) fn new(
+        plan: HostPlan,
+        start: Instant,
+        random: &mut Random,
+        ledger: &SharedLedger,
+    ) -> Result<Self, String> {
+        match plan {
+            HostPlan::Peer(plan) => Ok(Self::Peer(Box::new(Peer::new(plan, ledger)))),
+            HostPlan::Engine(plan) => {
+                let mut host = EngineHost { plan: *plan, shards: Vec::new() };
+                host.boot(start, random, ledger)?;
+                Ok(Self::Engine(Box::new(host)))
+            }
+        }
+    }
+
+    pub(super) fn engine(&self) -> Option<&EngineHost> {
+        match self {
+            Self::Engine(host) => Some(host),
+            Self::Peer(_) => None,
+        }
+    }
+
+    /// Shards that are on.
+    pub(super) fn shards(&self) -> usize {
+        self.engine().map_or(0, |host| host.shards.len())
+    }
+
+    /// When it wants a turn.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        match self {
+            Self::Engine(host) => host.shards.iter().map(|shard| shard.wake_at).min(),
+            Self::Peer(peer) => peer.deadline(),
+        }
+    }
+}
 
 /// One shard with its application.
 pub(super) struct SimShard {
@@ -18,6 +63,8 @@ pub(super) struct SimShard {
     pub(super) mesh: SimPeers,
     pub(super) program: Program,
     pub(super) wake_at: Instant,
+    /// It gets no turn before.
+    pub(super) stalled_until: Instant,
     pub(super) idle_turns: u32,
 }
 
@@ -42,29 +89,31 @@ impl SimShard {
     }
 }
 
-/// One host.
-pub(super) struct SimHost {
+/// One host with our engine; without shards it is off.
+pub(super) struct EngineHost {
+    pub(super) plan: EnginePlan,
     pub(super) shards: Vec<SimShard>,
-    pub(super) latency: Duration,
 }
 
-impl SimHost {
-    pub(super) fn new(
-        plan: &HostPlan,
-        start: Instant,
+impl EngineHost {
+    /// Comes up with nothing remembered, and secrets of its own.
+    pub(super) fn boot(
+        &mut self,
+        now: Instant,
         random: &mut Random,
         ledger: &SharedLedger,
-    ) -> Result<Self, String> {
+    ) -> Result<(), String> {
+        let plan = &self.plan;
         let mut seed = [0; 32];
         random.fill(&mut seed);
         let mut stacks = Vec::new();
         for number in 0..plan.shards {
             let mut config = plan.stack.clone();
             // Shards that open connections need ports of their own.
-            let first = 32_768 + number as u16 * 8_192;
+            let first = 32_768 + number as u16 * 4_096;
             config.port_range = (first, first + plan.ports - 1);
             let mut stack =
-                Stack::new(config, plan.capabilities, seed, start).map_err(|error| error.to_string())?;
+                Stack::new(config, plan.capabilities, seed, now).map_err(|error| error.to_string())?;
             let options =
                 ListenOptions { port: LISTEN_PORT, backlog: plan.backlog, ..ListenOptions::default() };
             stack.listen(options).map_err(|error| error.to_string())?;
@@ -77,8 +126,16 @@ impl SimHost {
             let others = tables.iter().filter(|table| table.shard != number).cloned().collect();
             let engine = Engine::new(port, stack, mesh.clone(), others);
             let program = Program::new(Rc::clone(ledger));
-            SimShard { engine, mesh, program, wake_at: Instant::FAR_FUTURE, idle_turns: 0 }
+            SimShard {
+                engine,
+                mesh,
+                program,
+                wake_at: Instant::FAR_FUTURE,
+                stalled_until: Instant::ZERO,
+                idle_turns: 0,
+            }
         });
-        Ok(Self { shards: shards.collect(), latency: plan.latency })
+        self.shards = shards.collect();
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use bywash_core::base::random::Random;
 
+use crate::fault::{Fault, Tally};
 use crate::link::Link;
 
 /// A switch with a link from each host to each.
@@ -36,11 +37,12 @@ impl Switch {
     }
 
     /// The queue of one of `queues` on which a frame lands.
-    pub(super) fn queue(&self, frame: &[u8], queues: usize, random: &mut Random) -> usize {
+    pub(super) fn queue(&self, frame: &[u8], queues: usize, random: &mut Random, tally: &mut Tally) -> usize {
         if queues == 1 {
             return 0;
         }
         if random.chance_in(self.stray, 1000) {
+            tally.count(Fault::Stray);
             return random.below(queues as u64) as usize;
         }
         let tuple = match frame.get(12..14) {
