@@ -14,9 +14,6 @@ use bywash_sim::plan::{EnginePlan, HostPlan, Plan, TIME_WAIT};
 use bywash_sim::script::{Ending, Family, Gate, Part, Reading, Script};
 use bywash_sim::world::World;
 
-/// Octets of the transfer in one direction.
-const SHORT: u64 = 4_000_000;
-
 /// One connection that carries `octets` each way over two links like `link`; the weather never turns better.
 fn transfer(octets: u64, family: Family, link: &LinkConfig, deadline: Duration) -> (Coverage, Duration) {
     let start = Instant::from_secs(1000);
@@ -61,7 +58,7 @@ fn bad_path() -> LinkConfig {
 fn s16_every_octet_arrives_once_and_in_order_whatever_the_path_does() {
     let link = LinkConfig { corrupt: 20_000, ..bad_path() };
     for family in [Family::V4, Family::V6] {
-        let (coverage, _) = transfer(SHORT / 4, family, &link, Duration::from_secs(600));
+        let (coverage, _) = transfer(1_000_000, family, &link, Duration::from_secs(600));
         for fault in [Fault::Loss, Fault::Duplicate, Fault::Reorder, Fault::Corrupt] {
             assert!(coverage.tally.of(fault) > 20, "{} is too rare", fault.name());
         }
@@ -74,18 +71,10 @@ fn s16_every_octet_arrives_once_and_in_order_whatever_the_path_does() {
     }
 }
 
-/// The deadline leaves no room for one stall as long as the longest timeout.
+/// A hundred megabytes each way. Without a stall they take 175 s; a stall as long as the longest timeout, 120 s, would
+/// miss the deadline.
 #[test]
-fn c164_both_directions_are_whole_over_a_bad_path() {
-    transfer(SHORT, Family::V4, &bad_path(), Duration::from_secs(119));
-}
-
-/// As above, with the row's hundred megabytes: release build, by hand or from `.ci/long`.
-#[test]
-#[ignore = "a minute in a release build"]
 fn c164_a_hundred_megabytes_both_ways_over_a_bad_path() {
-    for family in [Family::V4, Family::V6] {
-        let (coverage, elapsed) = transfer(100_000_000, family, &bad_path(), Duration::from_secs(3600));
-        println!("{family:?}: {elapsed:?} of virtual time\n{coverage}");
-    }
+    let (coverage, _) = transfer(100_000_000, Family::V4, &bad_path(), Duration::from_secs(290));
+    assert!(coverage.tally.of(Fault::Loss) > 10_000);
 }
