@@ -8,6 +8,7 @@ pub mod slab;
 pub mod sync;
 pub mod time;
 pub mod wheel;
+pub mod wide;
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! Telling the processor which memory is wanted soon: the only `unsafe` of this package.
+//! Telling the processor which memory is wanted soon. With [`wide`](super::wide), the only `unsafe` of this package.
 
 /// Bytes of a cache line.
 const LINE: usize = 64;

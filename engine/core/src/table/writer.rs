@@ -67,13 +67,13 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     }
 
     /// The entry of a tuple.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, hash: u32, tuple: &[u32; WORDS]) -> Option<Entry> {
         self.locate(hash, tuple).map(|(_, entry)| entry)
     }
 
     /// The entry of a tuple and where it lies.
-    #[inline]
+    #[inline(always)]
     pub fn locate(&self, hash: u32, tuple: &[u32; WORDS]) -> Option<(Place, Entry)> {
         let slots = &self.table.slots;
         self.search(hash, |place| {

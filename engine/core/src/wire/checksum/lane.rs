@@ -1,6 +1,8 @@
 //! Additions with carry, over the bytes of memory.
 
-use super::{Sum, wide};
+use super::Sum;
+use super::wide::{Copied, Words};
+use crate::base::wide::run_wide;
 
 /// Messages of so many bytes are long: the wide loop, worth its last addition, takes all but their ends.
 pub(super) const LONG: usize = 128;
@@ -35,14 +37,14 @@ impl Lane {
     #[inline(never)]
     pub(super) fn of_long(bytes: &[u8]) -> Sum {
         let (words, rest) = bytes.as_chunks();
-        wide::of_words(words).add(Self::default().finish_with(rest, bytes))
+        run_wide(Words(words)).add(Self::default().finish_with(rest, bytes))
     }
 
     /// The same, and copies them. Both have the same length.
     #[inline(never)]
     pub(super) fn copy_long(to: &mut [u8], from: &[u8]) -> Sum {
         let ((to_words, to_rest), (words, rest)) = (to.as_chunks_mut(), from.as_chunks());
-        wide::copy_words(to_words, words).add(Self::default().finish_with_copy(to_rest, rest))
+        run_wide(Copied { to: to_words, from: words }).add(Self::default().finish_with_copy(to_rest, rest))
     }
 
     /// Adds `rest`, the last bytes of `whole`, fewer than [`LONG`].

@@ -3,7 +3,9 @@ extern crate std;
 use proptest::prelude::*;
 use std::vec::Vec;
 
+use super::wide::{Copied, Words};
 use super::*;
+use crate::base::wide::Wide;
 
 /// RFC 1071 word by word.
 fn naive(bytes: &[u8]) -> u16 {
@@ -39,6 +41,21 @@ fn carries_that_fill_every_bit_come_around() {
     let all = Sum::of(&[0xff; 8]);
     assert_eq!(all.add(all).finish(), 0);
     assert_eq!(Sum(u64::MAX).add(Sum(1)).fold(), 1);
+}
+
+/// Whatever this processor has: the loops as they are compiled for every one, which else run only on an old one.
+#[test]
+fn long_messages_sum_to_the_same_in_narrow_registers() {
+    let words: Vec<[u8; 8]> =
+        (0..200_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_ne_bytes()).collect();
+    let mut copied = std::vec![[0; 8]; 200];
+    for len in [0, 1, 3, 16, 181, 200] {
+        let bytes = words[..len].as_flattened();
+        assert_eq!(Words(&words[..len]).run().finish(), naive(bytes), "{len} words");
+        let sum = Copied { to: &mut copied[..len], from: &words[..len] }.run();
+        assert_eq!(sum.finish(), naive(bytes), "{len} words");
+        assert_eq!(copied[..len], words[..len]);
+    }
 }
 
 #[test]
