@@ -145,7 +145,7 @@ impl Stack {
 
     /// ACKs the peer's SYN alone.
     fn challenge_crossed<T: Transmit>(&mut self, transmit: &mut T, record: &SynSent, arrival: &Arrival<'_>) {
-        if !self.challenges.allow(self.now) {
+        if !self.challenges.allow(self.now, &self.secrets) {
             return self.counters.drop(DropReason::RateLimited);
         }
         self.counters.challenge_acks += 1;
