@@ -12,5 +12,6 @@ mod support;
 
 mod closing;
 mod data;
+mod listeners;
 mod opening;
 mod time_wait;

@@ -3,7 +3,7 @@
 mod forger;
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::{self, JoinHandle};
@@ -209,7 +209,10 @@ fn open(interface: &str, addresses: &[&str]) -> (Socket, Program, Interface) {
 
 /// The engine's thread: turns, and orders between them, until nobody is left to give any.
 fn run(config: StackConfig, orders: &Receiver<Order>, ready: &Sender<()>) {
-    let (socket, _program, interface) = open(SERVER_INTERFACE, &[LOCAL, LOCAL_V6]);
+    let own: Vec<String> =
+        config.addresses.iter().map(|own| IpAddr::from(own.cidr.address()).to_string()).collect();
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let (socket, _program, interface) = open(SERVER_INTERFACE, &own);
     let mtu = interface.mtu().expect("an MTU") as u16;
     let port = XdpPort::new(socket, interface.mac().expect("a MAC").0, mtu);
     let clock = Clock::start();

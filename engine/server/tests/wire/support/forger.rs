@@ -99,6 +99,12 @@ impl Forger {
         self.peer.drain(&mut self.world)
     }
 
+    /// Drops what has come.
+    pub(crate) fn forget(&mut self) {
+        self.receive();
+        self.world.sent.clear();
+    }
+
     /// Nothing comes for `span`.
     #[track_caller]
     pub(crate) fn expect_silence(&mut self, span: time::Duration) {
