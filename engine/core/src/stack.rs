@@ -16,7 +16,8 @@
 //! | [`timers`] | what expires |
 //! | `time_waits` | connections in TIME_WAIT |
 //! | [`host`], [`pull`] | what handlers may do; reading and accepting on demand |
-//! | [`egress`], [`answers`] | frames built in place; ICMP, ARP and ND |
+//! | [`egress`], [`answers`] | frames built in place; echo and refusals |
+//! | `resolution` | ARP and neighbour discovery |
 //! | [`icmp_errors`], [`path_mtu`] | what routers say about connections and paths |
 //! | `challenges` | how many challenge ACKs |
 //! | [`report`], [`invariants`] | what is in use; what must hold between turns |
@@ -48,6 +49,7 @@ pub mod pull;
 pub mod registry;
 pub mod reply;
 pub mod report;
+mod resolution;
 pub mod retire;
 pub mod service;
 mod simultaneous;
@@ -75,7 +77,7 @@ use crate::base::slab::{Key, PlainSlab, Slab};
 use crate::base::time::Instant;
 use crate::base::wheel::TimerWheel;
 use crate::buffer::{ChunkPool, ConfigError, ReceivePool};
-use crate::port::Capabilities;
+use crate::port::{Capabilities, Medium};
 use crate::tcp::clock::Clock;
 use crate::tcp::connection::{Connection, Warm};
 use crate::tcp::handshake::{SynReceived, SynSent};
@@ -91,8 +93,9 @@ use self::challenges::Challenges;
 use self::config::ADDRESSES_MAX;
 use self::egress::Template;
 use self::listener::Listener;
-use self::neighbour::{CacheFull, Neighbours};
+use self::neighbour::{CacheFull, Neighbours, Watch};
 use self::path_mtu::PathMtus;
+use self::resolution::Defence;
 use self::tables::Tables;
 use self::time_waits::TimeWaits;
 
@@ -166,6 +169,7 @@ pub struct Stack {
     receive: ReceivePool,
     neighbours: Neighbours,
     path_mtus: PathMtus,
+    defence: Defence,
     /// The next hop that was held last.
     last_hop: Option<LastHop>,
     /// The headers that the in-order path wrote last.
@@ -219,6 +223,11 @@ impl Stack {
             return Err(StackError::TooManyAddresses { given: config.addresses.len() });
         }
         let secrets = Secrets::from_seed(seed);
+        let is_shared = config.addresses.iter().any(|local| local.ownership == Ownership::Shared);
+        let watch = match capabilities.medium {
+            Medium::Ethernet if !is_shared => Watch::Ours,
+            Medium::Ethernet | Medium::Ip => Watch::Kernels,
+        };
         let entries = config.connections_max as usize
             + 2 * config.half_open_max as usize
             + config.time_wait_max as usize;
@@ -240,7 +249,8 @@ impl Stack {
             listeners_opened: 0,
             chunks: ChunkPool::new(&config.send)?,
             receive: ReceivePool::new(&config.receive)?,
-            neighbours: Neighbours::new(config.neighbours_max),
+            neighbours: Neighbours::new(config.neighbours_max, &config.ip, watch, secrets.ports[1]),
+            defence: Defence::NEVER,
             path_mtus: PathMtus::new(&config.ip),
             wheel: TimerWheel::new(config.connections_max, now)?,
             half_open_wheel: TimerWheel::new(config.half_open_max, now)?,

@@ -69,9 +69,7 @@ fn turn(world: &mut World, echo: &mut Echo, frames: &[Vec<u8>]) -> u64 {
     let before = ALLOCATIONS.get();
     world.engine.turn(world.now, echo);
     let asked = ALLOCATIONS.get() - before;
-    while let Some(frame) = world.engine.port_mut().take() {
-        world.sent.push_back((world.now, frame));
-    }
+    world.collect();
     asked
 }
 

@@ -206,7 +206,8 @@ impl Stack {
     pub(super) fn send_syn<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
         let Some(record) = self.syn_sent.get_mut(key) else { return };
         let connection = self.connections.at(record.connection.index);
-        let Some(mac) = self.neighbours.link(connection.route.neighbour()) else { return };
+        let neighbour = connection.route.neighbour();
+        let Some(mac) = self.neighbours.link_to_use(neighbour, self.now) else { return };
         record.sent_us = self.clock.us;
         let local = self.config.addresses[connection.route.local()].cidr.address();
         let remote = self.warm[record.connection.index as usize].remote;

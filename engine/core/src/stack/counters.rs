@@ -62,6 +62,8 @@ drop_reasons! {
     TooManyConnections = "too_many_connections",
     /// No receive buffer is free, or the connection's is full.
     ReceiveMemory = "receive_memory",
+    /// A segment that was to leave towards a next hop that does not answer; it is sent again later.
+    NoNextHop = "no_next_hop",
     /// No frame was free to answer with.
     NoTransmitFrame = "no_transmit_frame",
     /// The ring to the owning shard is full.
@@ -152,6 +154,8 @@ counters! {
     send_pool_waits,
     /// ICMP errors about segments of ours that were in flight.
     icmp_errors,
+    /// Packets from somebody who says that an address of ours is his (RFC 5227 section 2.4).
+    address_conflicts,
     /// Segments made smaller because a router said so.
     path_mtu_lowered,
     /// Echo requests answered.

@@ -13,7 +13,7 @@ use crate::wire::Packet;
 use super::burst::{Outlook, OutlookKind, Outlooks};
 use super::counters::DropReason;
 use super::ingress::{Arrival, Inbound, Passed};
-use super::neighbour::Create;
+use super::neighbour::Claim;
 use super::peers::{HostFact, Peers, PublishedTables};
 use super::tables::{Hashed, Published, look_up_published};
 use super::{Report, Stack};
@@ -131,7 +131,10 @@ impl<P: Port, L: Peers> Engine<P, L> {
             // Not published again: everybody was told.
             match fact {
                 HostFact::Neighbour { address, mac } => {
-                    let _ = self.stack.learn(self.port.transmit(), address, mac, Create::Yes);
+                    let _ = self.stack.learn(self.port.transmit(), address, Some(mac), Claim::Request);
+                }
+                HostFact::Claim { address, mac, claim } => {
+                    let _ = self.stack.learn(self.port.transmit(), address, mac, claim);
                 }
                 HostFact::PathMtu { remote, mtu } => self.stack.learn_path_mtu(remote, mtu),
             }

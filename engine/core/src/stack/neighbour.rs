@@ -1,14 +1,23 @@
-//! Who is on the link: the neighbour cache, bounded, with what RFC 4861 asks of a small host.
+//! Who is on the link: the neighbour cache, bounded, with the states of RFC 4861 section 7.3.2, for ARP alike.
+//!
+//! An entry is made by whoever asks for us or is connected with, never by a claim that nobody asked for. What is known is
+//! checked after a while: by the progress of connections, else by asking the neighbour itself.
 
 use alloc::vec::Vec;
 
+use crate::base::random::Random;
 use crate::base::time::{Duration, Instant};
+use crate::wire::ndp::{Occasion, Override};
 use crate::wire::{Address, MacAddress};
 
-/// Requests before a neighbour counts as silent (`mcast_solicit`).
-const PROBES_MAX: u8 = 3;
-/// Between two requests (`retrans_time_ms`).
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+use super::ip_config::IpConfig;
+
+mod detection;
+#[cfg(test)]
+mod tests;
+
+pub use detection::Probe;
+use detection::{Reach, State};
 
 /// What is known of one neighbour.
 #[derive(Clone, Copy, Debug)]
@@ -18,12 +27,10 @@ struct Neighbour {
     /// Connections that hold this entry; it is not evicted while there are any.
     users: u32,
     used_at: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Incomplete { probes: u8, probe_at: Instant },
-    Known(MacAddress),
+    /// When its link-layer address changed last.
+    changed_at: Instant,
+    /// When packets to it were last known to arrive.
+    confirmed_at: Option<Instant>,
 }
 
 /// The cache. Entries keep their index while connections use them.
@@ -31,9 +38,34 @@ enum State {
 pub struct Neighbours {
     entries: Vec<Neighbour>,
     neighbours_max: u16,
-    incomplete: u32,
+    times: Times,
+    watch: Watch,
+    random: Random,
+    /// When an entry has something to do next.
+    next_event: Instant,
+    /// Where the search for entries with something to do goes on, and the earliest that it has passed.
+    sweep: (usize, Instant),
     /// How often an entry has changed, wrapping.
     changes: u32,
+}
+
+/// Who finds out whether neighbours are still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// We: answers come to us.
+    Ours,
+    /// The host's kernel, to which answers go; what it tells holds until it tells otherwise.
+    Kernels,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    base_reachable: Duration,
+    delay_first_probe: Duration,
+    retrans: Duration,
+    lock: Duration,
+    mcast_solicit: u8,
+    ucast_solicit: u8,
 }
 
 /// Where frames for a neighbour go.
@@ -41,7 +73,7 @@ pub struct Neighbours {
 pub enum Resolution {
     /// There.
     Known(MacAddress),
-    /// A request is out, or due now.
+    /// A request is out, or due now, or was in vain.
     Pending,
 }
 
@@ -49,37 +81,56 @@ pub enum Resolution {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheFull;
 
-/// Whether an unknown neighbour's claim makes an entry.
+/// How somebody says where an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Create {
-    /// It does: it asked for us, or answered us.
-    Yes,
-    /// It does not.
-    No,
+pub enum Claim {
+    /// He asks for us, or another shard or the kernel knows him: that makes an entry (RFC 826, RFC 4861 section 7.2.3).
+    Request,
+    /// He answers, or says so unasked (RFC 4861 section 7.2.5).
+    Advertisement(Occasion, Override),
+    /// As ARP, which has no flags: he answers if we have asked; unasked, he is believed unless he was a moment ago
+    /// (`locktime`).
+    Reply,
 }
 
-/// What is to be done about an incomplete entry.
+/// What a claim has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// Ask the link who has this address.
-    Ask(Address),
-    /// Nobody answers for this entry.
-    Failed(u16),
+pub enum Learned {
+    /// Nothing that packets would notice.
+    Nothing,
+    /// They go elsewhere from now on.
+    Moved,
+    /// They can go at all.
+    Resolved,
 }
 
 impl Neighbours {
-    /// An empty cache.
-    pub fn new(neighbours_max: u16) -> Self {
-        Self { entries: Vec::with_capacity(neighbours_max.into()), neighbours_max, incomplete: 0, changes: 0 }
+    /// An empty cache for up to `neighbours_max` entries. `seed` spreads the times at which entries are checked.
+    pub fn new(neighbours_max: u16, config: &IpConfig, watch: Watch, seed: u64) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        Self {
+            entries: Vec::with_capacity(neighbours_max.into()),
+            neighbours_max,
+            times: Times {
+                base_reachable: ms(config.base_reachable_time_ms),
+                delay_first_probe: ms(config.delay_first_probe_time_ms),
+                retrans: ms(config.retrans_time_ms),
+                lock: ms(config.locktime_ms),
+                mcast_solicit: config.mcast_solicit,
+                ucast_solicit: config.ucast_solicit,
+            },
+            watch,
+            random: Random::from_seed(seed),
+            next_event: Instant::FAR_FUTURE,
+            sweep: (0, Instant::FAR_FUTURE),
+            changes: 0,
+        }
     }
 
     /// Where frames for entry `index` go.
     #[inline]
     pub fn resolve(&self, index: u16) -> Resolution {
-        match self.entries.get(usize::from(index)).map(|n| n.state) {
-            Some(State::Known(mac)) => Resolution::Known(mac),
-            Some(State::Incomplete { .. }) | None => Resolution::Pending,
-        }
+        self.link(index).map_or(Resolution::Pending, |mac| Resolution::Known(*mac))
     }
 
     /// Goes on whenever an entry says something new: what was derived from one holds until then.
@@ -92,9 +143,21 @@ impl Neighbours {
     #[inline(always)]
     pub fn link(&self, index: u16) -> Option<&MacAddress> {
         match &self.entries.get(usize::from(index))?.state {
-            State::Known(mac) => Some(mac),
-            State::Incomplete { .. } => None,
+            State::Known(mac, _) => Some(mac),
+            State::Incomplete { .. } | State::Failed => None,
         }
+    }
+
+    /// The same for a frame that leaves now: an entry that was not checked for long is checked soon, and one that was
+    /// given up is asked for again (RFC 4861 section 7.3.3).
+    #[inline]
+    pub fn link_to_use(&mut self, index: u16, now: Instant) -> Option<&MacAddress> {
+        let entry = self.entries.get_mut(usize::from(index))?;
+        entry.used_at = now;
+        if !matches!(entry.state, State::Known(_, Reach::Reachable(_) | Reach::Delay(_) | Reach::Probe(..))) {
+            self.handle_use(index, now);
+        }
+        self.link(index)
     }
 
     /// Where frames for `address` go, if that is known.
@@ -117,22 +180,18 @@ impl Neighbours {
     ) -> Result<u16, CacheFull> {
         let index = match self.find(address) {
             Some(index) => index,
-            None => self.insert(address, hint, now)?,
+            None => self.insert(address, now)?,
         };
         let entry = &mut self.entries[usize::from(index)];
         entry.users += 1;
         entry.used_at = now;
-        match (entry.state, hint) {
-            (State::Incomplete { .. }, Some(mac)) => {
-                entry.state = State::Known(mac);
-                self.changes = self.changes.wrapping_add(1);
-                self.incomplete -= 1;
-            }
-            // It has been given up before: ask anew.
-            (State::Incomplete { probes: 0, .. }, None) => {
-                entry.state = State::Incomplete { probes: 0, probe_at: now };
-            }
-            (State::Incomplete { .. } | State::Known(_), _) => {}
+        if let (State::Incomplete { .. } | State::Failed, Some(mac)) = (entry.state, hint) {
+            // A frame from there has answered one of ours: packets arrive.
+            let reach = self.reachable(now);
+            self.set_known(index, mac, reach, now);
+        }
+        if matches!(self.entries[usize::from(index)].state, State::Failed) {
+            self.ask(index, now);
         }
         Ok(index)
     }
@@ -142,12 +201,12 @@ impl Neighbours {
     pub fn hold_known(&mut self, index: u16, now: Instant) -> bool {
         let Some(entry) = self.entries.get_mut(usize::from(index)) else { return false };
         match entry.state {
-            State::Known(_) => {
+            State::Known(..) => {
                 entry.users += 1;
                 entry.used_at = now;
                 true
             }
-            State::Incomplete { .. } => false,
+            State::Incomplete { .. } | State::Failed => false,
         }
     }
 
@@ -158,135 +217,100 @@ impl Neighbours {
         }
     }
 
-    /// `address` has said where it is. Returns whether that is news.
-    ///
-    /// Unasked-for claims change an entry that exists, or make one when `create` says that the claim was meant
-    /// for us (RFC 826, "merge").
-    pub fn learn(&mut self, address: Address, mac: MacAddress, create: Create, now: Instant) -> bool {
-        let Some(index) = self.find(address) else {
-            return matches!(create, Create::Yes) && self.insert(address, Some(mac), now).is_ok();
+    /// `address` is said to be at `mac`, or to be where it was if that is `None`.
+    pub fn learn(
+        &mut self,
+        address: Address,
+        mac: Option<MacAddress>,
+        claim: Claim,
+        now: Instant,
+    ) -> Learned {
+        let found = match (self.find(address), claim) {
+            (None, Claim::Request) if mac.is_some() => self.insert(address, now).ok(),
+            (found, _) => found,
         };
-        let entry = &mut self.entries[usize::from(index)];
-        if entry.state == State::Known(mac) {
-            return false;
+        let Some(index) = found else { return Learned::Nothing };
+        let entry = &self.entries[usize::from(index)];
+        let is_asked = matches!(entry.state, State::Incomplete { .. } | State::Known(_, Reach::Probe(..)));
+        let (occasion, overriding) = match claim {
+            Claim::Request => (Occasion::Unsolicited, Override::Replace),
+            Claim::Advertisement(Occasion::Solicited, overriding) if is_asked => {
+                (Occasion::Solicited, overriding)
+            }
+            // Whoever answers what was not asked proves nothing.
+            Claim::Advertisement(_, overriding) => (Occasion::Unsolicited, overriding),
+            Claim::Reply if is_asked => (Occasion::Solicited, Override::Replace),
+            Claim::Reply if now.since(entry.changed_at) >= self.times.lock => {
+                (Occasion::Unsolicited, Override::Replace)
+            }
+            Claim::Reply => (Occasion::Unsolicited, Override::Keep),
+        };
+        self.advertised(index, mac, occasion, overriding, now)
+    }
+
+    /// RFC 4861 section 7.2.5.
+    fn advertised(
+        &mut self,
+        index: u16,
+        mac: Option<MacAddress>,
+        occasion: Occasion,
+        overriding: Override,
+        now: Instant,
+    ) -> Learned {
+        let reach = match occasion {
+            Occasion::Solicited => self.reachable(now),
+            Occasion::Unsolicited => Reach::Stale,
+        };
+        match (self.entries[usize::from(index)].state, mac) {
+            (State::Incomplete { .. } | State::Failed, Some(mac)) => {
+                self.set_known(index, mac, reach, now);
+                Learned::Resolved
+            }
+            (State::Incomplete { .. } | State::Failed, None) => Learned::Nothing,
+            (State::Known(known, was), Some(mac)) if mac != known => match (overriding, was) {
+                (Override::Replace, _) => {
+                    self.set_known(index, mac, reach, now);
+                    Learned::Moved
+                }
+                (Override::Keep, Reach::Reachable(_)) => {
+                    self.set_reach(index, known, Reach::Stale);
+                    Learned::Nothing
+                }
+                (Override::Keep, Reach::Stale | Reach::Delay(_) | Reach::Probe(..)) => Learned::Nothing,
+            },
+            (State::Known(known, _), _) => {
+                if matches!(occasion, Occasion::Solicited) {
+                    self.set_reach(index, known, reach);
+                }
+                Learned::Nothing
+            }
         }
-        self.incomplete -= u32::from(matches!(entry.state, State::Incomplete { .. }));
-        entry.state = State::Known(mac);
-        self.changes = self.changes.wrapping_add(1);
-        true
     }
 
     fn find(&self, address: Address) -> Option<u16> {
         self.entries.iter().position(|n| n.address == address).map(|index| index as u16)
     }
 
-    fn insert(&mut self, address: Address, hint: Option<MacAddress>, now: Instant) -> Result<u16, CacheFull> {
-        let state = match hint {
-            Some(mac) => State::Known(mac),
-            None => State::Incomplete { probes: 0, probe_at: now },
+    /// A new entry, not asked for yet.
+    fn insert(&mut self, address: Address, now: Instant) -> Result<u16, CacheFull> {
+        let entry = Neighbour {
+            address,
+            state: State::Failed,
+            users: 0,
+            used_at: now,
+            changed_at: Instant::ZERO,
+            confirmed_at: None,
         };
-        let entry = Neighbour { address, state, users: 0, used_at: now };
         let index = if self.entries.len() < usize::from(self.neighbours_max) {
             self.entries.push(entry);
             self.entries.len() - 1
         } else {
             let unused = self.entries.iter_mut().enumerate().filter(|(_, n)| n.users == 0);
             let (index, place) = unused.min_by_key(|(_, n)| n.used_at).ok_or(CacheFull)?;
-            self.incomplete -= u32::from(matches!(place.state, State::Incomplete { .. }));
             *place = entry;
             index
         };
-        self.incomplete += u32::from(hint.is_none());
         self.changes = self.changes.wrapping_add(1);
         Ok(index as u16)
-    }
-
-    /// Whether anybody is being asked for.
-    #[inline(always)]
-    pub fn has_incomplete(&self) -> bool {
-        self.incomplete > 0
-    }
-
-    /// When a request is due next.
-    pub fn next_probe(&self) -> Option<Instant> {
-        if self.incomplete == 0 {
-            return None;
-        }
-        let due = |n: &Neighbour| match n.state {
-            State::Incomplete { probe_at, .. } => Some(probe_at),
-            State::Known(_) => None,
-        };
-        self.entries.iter().filter_map(due).min().filter(|at| *at < Instant::FAR_FUTURE)
-    }
-
-    /// The next entry whose request is due now: ask for it, or give up what waits for it.
-    pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
-        if self.incomplete == 0 {
-            return None;
-        }
-        for (index, entry) in self.entries.iter_mut().enumerate() {
-            let State::Incomplete { probes, probe_at } = entry.state else { continue };
-            if probe_at > now {
-                continue;
-            }
-            if probes >= PROBES_MAX {
-                // Stays incomplete; whoever holds it next begins anew.
-                entry.state = State::Incomplete { probes: 0, probe_at: Instant::FAR_FUTURE };
-                return Some(Probe::Failed(index as u16));
-            }
-            entry.state = State::Incomplete { probes: probes + 1, probe_at: now + PROBE_INTERVAL };
-            return Some(Probe::Ask(entry.address));
-        }
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 9]);
-
-    fn address(last: u8) -> Address {
-        Address::v4([198, 18, 0, last])
-    }
-
-    #[test]
-    fn entries_in_use_are_not_evicted() {
-        let mut cache = Neighbours::new(2);
-        let held = cache.hold(address(1), Some(MAC), Instant::ZERO).unwrap();
-        assert!(cache.learn(address(2), MAC, Create::Yes, Instant::from_nanos(5)));
-        assert!(cache.learn(address(3), MAC, Create::Yes, Instant::from_nanos(9)));
-        assert_eq!(cache.find(address(1)), Some(held));
-        assert_eq!(cache.find(address(2)), None);
-        cache.hold(address(3), None, Instant::ZERO).unwrap();
-        assert_eq!(cache.hold(address(4), None, Instant::ZERO), Err(CacheFull));
-    }
-
-    #[test]
-    fn a_silent_neighbour_is_asked_three_times() {
-        let mut cache = Neighbours::new(4);
-        let index = cache.hold(address(1), None, Instant::ZERO).unwrap();
-        let mut now = Instant::ZERO;
-        for _ in 0..3 {
-            assert_eq!(cache.poll_probe(now), Some(Probe::Ask(address(1))));
-            assert_eq!(cache.poll_probe(now), None);
-            now = cache.next_probe().unwrap();
-        }
-        assert_eq!(now, Instant::from_secs(3));
-        assert_eq!(cache.poll_probe(now), Some(Probe::Failed(index)));
-        assert_eq!(cache.poll_probe(now + Duration::from_secs(60)), None);
-        assert_eq!(cache.hold(address(1), None, now), Ok(index));
-        assert_eq!(cache.poll_probe(now), Some(Probe::Ask(address(1))));
-        assert!(cache.learn(address(1), MAC, Create::No, now));
-        assert_eq!(cache.resolve(index), Resolution::Known(MAC));
-        assert_eq!(cache.next_probe(), None);
-    }
-
-    #[test]
-    fn strangers_claims_make_no_entry() {
-        let mut cache = Neighbours::new(4);
-        assert!(!cache.learn(address(1), MAC, Create::No, Instant::ZERO));
-        assert_eq!(cache.look_up(address(1)), None);
     }
 }

@@ -3,6 +3,8 @@
 use crate::table::TableReader;
 use crate::wire::{Address, MacAddress, Tuple};
 
+use super::neighbour::Claim;
+
 /// Something about the network that one shard has learned and all want to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostFact {
@@ -12,6 +14,15 @@ pub enum HostFact {
         address: Address,
         /// Its link-layer address.
         mac: MacAddress,
+    },
+    /// Somebody has said where the neighbour at this address is, perhaps because this shard has asked.
+    Claim {
+        /// Its network address.
+        address: Address,
+        /// Its link-layer address, if that was said.
+        mac: Option<MacAddress>,
+        /// How it was said.
+        claim: Claim,
     },
     /// A router has said how large packets may be on the way to this host.
     PathMtu {

@@ -199,15 +199,15 @@ impl Stack {
 
     /// The headers towards a connection's peer; `None` where they cannot be written in advance.
     #[cold]
-    fn make_template(&self, index: u32) -> Option<Template> {
+    fn make_template(&mut self, index: u32) -> Option<Template> {
         let connection = self.connections.at(index);
         if !matches!(self.capabilities.medium, Medium::Ethernet) {
             return None;
         }
         let local = self.config.addresses.get(connection.route.local())?.cidr.address().as_v4()?;
-        let mac = self.neighbours.link(connection.route.neighbour())?;
+        let mac = self.neighbours.link_to_use(connection.route.neighbour(), self.now).copied()?;
         let changes = self.neighbours.changes();
-        Some(Template::new(connection.route, changes, mac, &self.capabilities.mac, local))
+        Some(Template::new(connection.route, changes, &mac, &self.capabilities.mac, local))
     }
 }
 

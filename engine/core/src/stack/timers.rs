@@ -11,7 +11,6 @@ use crate::tcp::timer::{self, Expired};
 use crate::wire::Address;
 
 use super::Stack;
-use super::neighbour::Probe;
 
 /// Timers taken from the wheel at once; their blocks are asked for together.
 const BATCH: usize = 32;
@@ -39,7 +38,7 @@ impl Stack {
         if !self.time_wait.is_empty() {
             fired += self.expire_time_wait();
         }
-        if self.neighbours.has_incomplete() {
+        if self.neighbours.is_due(self.now) {
             fired += self.expire_neighbours(transmit);
         }
         fired
@@ -52,7 +51,7 @@ impl Stack {
             self.half_open_wheel.next_expiry(),
             self.new_syns.first().map(|_| self.now),
             self.syn_sent_wheel.next_expiry(),
-            self.neighbours.next_probe(),
+            self.neighbours.next_event(),
             self.time_wait.first().map(|(_, expires_at)| expires_at.instant(self.now)),
         ];
         candidates.into_iter().flatten().min()
@@ -96,6 +95,8 @@ impl Stack {
             return false;
         }
         connection.armed_at = Tick::NONE;
+        // What it was armed for has been acknowledged since: packets arrive (RFC 4861 section 7.3.1).
+        self.neighbours.confirm(connection.route.neighbour(), self.now);
         if due.is_set() {
             self.arm(index, due);
         }
@@ -249,28 +250,14 @@ impl Stack {
         fired
     }
 
-    #[cold]
-    fn expire_neighbours<T: Transmit>(&mut self, transmit: &mut T) -> u32 {
-        let mut fired = 0;
-        while let Some(probe) = self.neighbours.poll_probe(self.now) {
-            fired += 1;
-            match probe {
-                Probe::Ask(address) => self.ask_neighbour(transmit, address),
-                Probe::Failed(neighbour) => self.neighbour_failed(neighbour),
-            }
-        }
-        fired
-    }
-
     /// What waits for a silent neighbour has failed (s05).
-    fn neighbour_failed(&mut self, neighbour: u16) {
-        let waits = |key: &Key| {
-            let record = self.syn_sent.get(*key);
-            record.is_some_and(|r| self.connections.at(r.connection.index).route.neighbour() == neighbour)
-        };
-        let failed: alloc::vec::Vec<Key> = self.syn_sent.keys().filter(waits).collect();
-        for key in failed {
-            self.fail_open(key, CloseReason::HostUnreachable);
+    pub(super) fn neighbour_failed(&mut self, neighbour: u16) {
+        for place in 0..self.syn_sent.capacity() as u32 {
+            let Some(key) = self.syn_sent.key_at(place) else { continue };
+            let index = self.syn_sent.at(place).connection.index;
+            if self.connections.at(index).route.neighbour() == neighbour {
+                self.fail_open(key, CloseReason::HostUnreachable);
+            }
         }
     }
 
@@ -279,15 +266,14 @@ impl Stack {
         if self.syn_sent.is_empty() {
             return;
         }
-        let waits = |key: &Key| {
+        for place in 0..self.syn_sent.capacity() as u32 {
+            let Some(key) = self.syn_sent.key_at(place) else { continue };
+            let record = self.syn_sent.at(place);
+            let remote = self.warm[record.connection.index as usize].remote;
             // One whose time has not come yet leaves with this turn's timers.
-            let record = self.syn_sent.get(*key).filter(|record| record.retries > 0);
-            let remote = |index: u32| self.warm[index as usize].remote;
-            record.is_some_and(|record| self.next_hop(remote(record.connection.index)) == address)
-        };
-        let waiting: alloc::vec::Vec<Key> = self.syn_sent.keys().filter(waits).collect();
-        for key in waiting {
-            self.send_syn(transmit, key);
+            if record.retries > 0 && self.next_hop(remote) == address {
+                self.send_syn(transmit, key);
+            }
         }
     }
 }

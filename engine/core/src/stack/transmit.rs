@@ -14,8 +14,8 @@ use crate::wire::tcp::{Flags as Control, SackBlock, SackBlocks, Timestamps};
 use crate::wire::{Address, Parity, Sum};
 
 use super::Stack;
+use super::counters::DropReason;
 use super::egress::{Head, NoFrame, PlainHead, Route, send_segment, send_tcp};
-use super::neighbour::Resolution;
 
 /// Whether segments with data or FIN have left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +69,16 @@ impl Stack {
             flags |= Control::FIN;
         }
         let is_again = matches!(piece.novelty, Novelty::Again);
+        let mut sent = Sent::Something;
         if is_again || !self.send_plain(transmit, index, piece.seq, flags, piece.len)? {
-            self.gather_piece(transmit, index, piece, flags)?;
+            sent = self.gather_piece(transmit, index, piece, flags)?;
         }
         window::handle_ack_sent(self.connections.at_mut(index));
+        if sent == Sent::Nothing {
+            // As good as lost on the way: the retransmission timer brings it back.
+            self.counters.drop(DropReason::NoNextHop);
+            return Ok(());
+        }
         self.counters.frames_sent += 1;
         self.counters.bytes_copied_out += u64::from(piece.len);
         self.counters.retransmits += u64::from(is_again);
@@ -108,15 +114,15 @@ impl Stack {
         Ok(true)
     }
 
-    /// The same for any piece: its octets are gathered from all chunks.
+    /// The same for any piece: its octets are gathered from all chunks. Nothing is sent while the next hop is not known.
     fn gather_piece<T: Transmit>(
         &mut self,
         transmit: &mut T,
         index: u32,
         piece: &Piece,
         flags: Control,
-    ) -> Result<(), NoFrame> {
-        let (route, head) = self.head(index, piece.seq, flags).ok_or(NoFrame)?;
+    ) -> Result<Sent, NoFrame> {
+        let Some((route, head)) = self.head(index, piece.seq, flags) else { return Ok(Sent::Nothing) };
         let connection = self.connections.at_mut(index);
         let offset = piece.seq.since(connection.snd_una);
         let is_again = matches!(piece.novelty, Novelty::Again);
@@ -137,7 +143,8 @@ impl Stack {
                 None => send.gather(chunks, offset, payload, copy),
             };
             sum
-        })
+        })?;
+        Ok(Sent::Something)
     }
 
     /// The way and the head of a segment of this connection, with the window and timestamps of now.
@@ -145,9 +152,7 @@ impl Stack {
     #[inline]
     pub(super) fn head(&mut self, index: u32, seq: SequenceNumber, flags: Control) -> Option<(Route, Head)> {
         let connection = self.connections.at_mut(index);
-        let Resolution::Known(mac) = self.neighbours.resolve(connection.route.neighbour()) else {
-            return None;
-        };
+        let mac = *self.neighbours.link_to_use(connection.route.neighbour(), self.now)?;
         let local = self.config.addresses.get(connection.route.local())?.cidr.address();
         let remote =
             if local.is_v4() { Address::v4(connection.remote_v4) } else { self.warm[index as usize].remote };
@@ -198,7 +203,10 @@ impl Stack {
                 window::handle_ack_sent(connection);
                 self.counters.frames_sent += 1;
             }
-            Ok(false) => {}
+            Ok(false) => {
+                window::handle_ack_sent(connection);
+                self.counters.drop(DropReason::NoNextHop);
+            }
             Err(NoFrame) => {
                 // The window counts as told already: what was due is due again.
                 connection.flags.set(if is_probe { Flag::Probe } else { Flag::AckNow });

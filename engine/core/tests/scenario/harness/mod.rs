@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "two test programs see different parts of it")]
 
 mod application;
+mod neighbour;
 mod peer;
 mod port;
 mod segment;

@@ -62,6 +62,8 @@ pub struct World {
     pub now: Instant,
     /// What was sent and not looked at, with its time.
     pub sent: VecDeque<(Instant, Vec<u8>)>,
+    /// Whether stations that are asked, they and not the whole link, answer that they are there.
+    pub neighbours: bool,
 }
 
 impl World {
@@ -97,7 +99,7 @@ impl World {
         let port = MemoryPort::new(OWN_MAC, mtu);
         let stack = Stack::new(config, port.capabilities(), seed, now).expect("a stack");
         let engine = Engine::new(port, stack, Alone, Vec::new());
-        Self { engine, app: Recorder::default(), now, sent: VecDeque::new() }
+        Self { engine, app: Recorder::default(), now, sent: VecDeque::new(), neighbours: true }
     }
 
     /// The stack, between turns.
@@ -126,14 +128,27 @@ impl World {
         for _ in 0..1_000 {
             let turn = self.engine.turn(self.now, &mut self.app);
             self.engine.stack().check().expect("what must hold between turns");
-            while let Some(frame) = self.engine.port_mut().take() {
-                self.sent.push_back((self.now, frame));
-            }
-            if !turn.again {
+            let is_asked = self.collect();
+            if !turn.again && !is_asked {
                 return self.engine.deadline();
             }
         }
         panic!("the engine does not come to rest");
+    }
+
+    /// Takes what was sent. Stations that are asked whether they are there answer at once; says whether one was.
+    pub fn collect(&mut self) -> bool {
+        let mut is_asked = false;
+        while let Some(frame) = self.engine.port_mut().take() {
+            match self.neighbours.then(|| super::neighbour::answer(&frame)).flatten() {
+                Some(answer) => {
+                    self.engine.port_mut().give(&answer);
+                    is_asked = true;
+                }
+                None => self.sent.push_back((self.now, frame)),
+            }
+        }
+        is_asked
     }
 
     /// Lets time pass; the engine wakes at each of its deadlines.
