@@ -15,7 +15,7 @@ use bywash_core::wire::{Address, EtherType, IpProtocol, MacAddress, Packet, clas
 use crate::harness::*;
 
 /// An ARP packet from the peer's side.
-fn arp(destination: MacAddress, repr: &ArpRepr) -> Vec<u8> {
+pub(crate) fn arp(destination: MacAddress, repr: &ArpRepr) -> Vec<u8> {
     let mut frame = vec![0; 42];
     let link = EthernetRepr { destination, source: repr.sender_hardware, ether_type: EtherType::ARP };
     let start = link.emit(&mut frame).expect("room");
@@ -25,14 +25,14 @@ fn arp(destination: MacAddress, repr: &ArpRepr) -> Vec<u8> {
 
 /// The next frame, which must be an ARP packet; with its destination.
 #[track_caller]
-fn next_arp(world: &mut World) -> (MacAddress, ArpRepr) {
+pub(crate) fn next_arp(world: &mut World) -> (MacAddress, ArpRepr) {
     let (_, frame) = world.sent.pop_front().expect("a frame");
     let view = EthernetView::parse(&frame).expect("a frame");
     assert_eq!((view.ether_type(), view.source()), (EtherType::ARP, OWN_MAC));
     (view.destination(), ArpRepr::parse(view.payload()).expect("ARP"))
 }
 
-fn v4(text: &str) -> Ipv4Addr {
+pub(crate) fn v4(text: &str) -> Ipv4Addr {
     text.parse().expect("an address")
 }
 

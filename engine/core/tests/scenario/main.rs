@@ -19,6 +19,7 @@ mod hostile;
 mod icmp;
 mod listeners;
 mod listening;
+mod neighbours;
 mod opening;
 mod options;
 mod persist;

@@ -19,15 +19,58 @@ pub struct IpConfig {
     /// Destinations whose path MTU a shard keeps, at most.
     #[arg(long, value_name = "COUNT")]
     pub path_mtus_max: u16,
+
+    /// How long a neighbour that has answered counts as reachable, in milliseconds; each time half of it to one and a half.
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub base_reachable_time_ms: u32,
+
+    /// How long a neighbour that nobody was sure of may be used before it is asked, in milliseconds (Linux's
+    /// delay_first_probe_time, in seconds there).
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub delay_first_probe_time_ms: u32,
+
+    /// Between two ARP requests or neighbour solicitations, in milliseconds.
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub retrans_time_ms: u32,
+
+    /// Requests to the whole link before a neighbour counts as silent.
+    #[arg(long, value_name = "COUNT")]
+    pub mcast_solicit: u8,
+
+    /// Requests to a known neighbour itself before the whole link is asked.
+    #[arg(long, value_name = "COUNT")]
+    pub ucast_solicit: u8,
+
+    /// How long after it has moved a neighbour cannot move again by an ARP packet that nobody asked for, in milliseconds
+    /// (Linux's locktime, in hundredths of a second there).
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub locktime_ms: u32,
+
+    /// Neighbours that a shard keeps, at most (Linux's hard limit).
+    #[arg(long, value_name = "COUNT")]
+    pub gc_thresh3: u16,
+
+    /// RST, challenge ACKs and ICMP messages that a shard sends in a second to whoever has no connection, at most.
+    #[arg(long, value_name = "COUNT")]
+    pub icmp_msgs_per_sec: u32,
 }
 
 impl Default for IpConfig {
     fn default() -> Self {
-        let stack = bywash_core::stack::IpConfig::default();
+        let bywash_core::stack::StackConfig { ip: stack, neighbours_max, answers_per_second_max, .. } =
+            bywash_core::stack::StackConfig::default();
         Self {
             min_pmtu: stack.min_pmtu,
             mtu_expires_ms: stack.mtu_expires_ms,
             path_mtus_max: stack.path_mtus_max,
+            base_reachable_time_ms: stack.base_reachable_time_ms,
+            delay_first_probe_time_ms: stack.delay_first_probe_time_ms,
+            retrans_time_ms: stack.retrans_time_ms,
+            mcast_solicit: stack.mcast_solicit,
+            ucast_solicit: stack.ucast_solicit,
+            locktime_ms: stack.locktime_ms,
+            gc_thresh3: neighbours_max,
+            icmp_msgs_per_sec: answers_per_second_max,
         }
     }
 }
@@ -35,7 +78,16 @@ impl Default for IpConfig {
 impl IpConfig {
     /// The same for a stack.
     pub(crate) fn for_stack(&self) -> bywash_core::stack::IpConfig {
-        let Self { min_pmtu, mtu_expires_ms, path_mtus_max } = *self;
-        bywash_core::stack::IpConfig { min_pmtu, mtu_expires_ms, path_mtus_max }
+        bywash_core::stack::IpConfig {
+            min_pmtu: self.min_pmtu,
+            mtu_expires_ms: self.mtu_expires_ms,
+            path_mtus_max: self.path_mtus_max,
+            base_reachable_time_ms: self.base_reachable_time_ms,
+            delay_first_probe_time_ms: self.delay_first_probe_time_ms,
+            retrans_time_ms: self.retrans_time_ms,
+            mcast_solicit: self.mcast_solicit,
+            ucast_solicit: self.ucast_solicit,
+            locktime_ms: self.locktime_ms,
+        }
     }
 }

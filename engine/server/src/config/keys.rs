@@ -113,6 +113,14 @@ pub(super) const IP_KEYS: &[Key] = &[
     number("min_pmtu", 68, 65_535),
     number("mtu_expires_ms", 1_000, 86_400_000),
     number("path_mtus_max", 4, 65_535),
+    number("base_reachable_time_ms", 100, 3_600_000),
+    number("delay_first_probe_time_ms", 0, 600_000),
+    number("retrans_time_ms", 10, 60_000),
+    number("mcast_solicit", 1, 20),
+    number("ucast_solicit", 0, 20),
+    number("locktime_ms", 0, 60_000),
+    number("gc_thresh3", 1, 65_535),
+    number("icmp_msgs_per_sec", 0, 1 << 31),
 ];
 
 /// The tables of a file, the top first, with their keys.

@@ -116,6 +116,8 @@ fn settings(config: &Config, addresses: &Addresses, gateways: &[IpAddr]) -> Stac
             ..StackTcpConfig::default()
         },
         ip: config.ip.for_stack(),
+        neighbours_max: config.ip.gc_thresh3,
+        answers_per_second_max: config.ip.icmp_msgs_per_sec,
         addresses: addresses.collect(),
         gateways: gateways.iter().copied().map(Address::from).collect(),
         connections_max: config.connections_max,
