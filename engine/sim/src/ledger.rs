@@ -52,10 +52,35 @@ impl Flow {
         if self.may_break() { self.fates.iter().any(gone) } else { self.fates.iter().all(gone) }
     }
 
+    /// Whether a client with nothing to say waits for a server that does not know of it.
+    fn is_unheard(&self) -> bool {
+        self.script.parts[Side::Client as usize].total == 0 && self.fates == [Fate::Open, Fate::Waiting]
+    }
+
     /// Whether it may end before all is said.
     fn may_break(&self) -> bool {
         self.script.aborts() || self.memory == Memory::Lost
     }
+}
+
+/// What an opened connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// The connection.
+    Real,
+    /// Made of an old ACK with a SYN cookie, after the connection itself was gone: a server that keeps nothing cannot
+    /// know (RFC 4987 section 3.6).
+    Ghost,
+}
+
+/// Whether servers answer SYNs without remembering them. What follows the handshake then must not overtake it: the server
+/// does not know the connection yet, and resets it (RFC 4987 section 3.6; Linux does so, too).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookies {
+    /// Some do.
+    On,
+    /// None does.
+    Off,
 }
 
 /// All connections of a world, and the first thing that went wrong.
@@ -63,6 +88,7 @@ impl Flow {
 pub struct Ledger {
     /// By number.
     pub flows: Vec<Flow>,
+    cookies: Cookies,
     /// By the client's end and the server's.
     ends: BTreeMap<(SocketAddr, SocketAddr), usize>,
     /// Connections to be tried again: when, and which.
@@ -82,11 +108,12 @@ pub type SharedLedger = Rc<RefCell<Ledger>>;
 
 impl Ledger {
     /// A book of connections that are all ahead.
-    pub fn new(scripts: Vec<Script>, trace: Trace) -> Self {
+    pub fn new(scripts: Vec<Script>, cookies: Cookies, trace: Trace) -> Self {
         let flow = |script| Flow { script, fates: [Fate::Waiting; 2], attempts: 0, memory: Memory::Kept };
         let flows = scripts.into_iter().map(flow).collect();
         Self {
             flows,
+            cookies,
             ends: BTreeMap::new(),
             again: Vec::new(),
             failure: None,
@@ -113,13 +140,20 @@ impl Ledger {
         self.ends.get(&(client, server)).copied()
     }
 
-    /// One end is open.
-    pub fn opened(&mut self, now: Instant, flow: usize, side: Side) {
+    /// One end is open, or it seems so.
+    pub fn opened(&mut self, now: Instant, flow: usize, side: Side) -> Opening {
         self.trace.note(now, &[1, flow as u64, side as u64], format_args!("flow {flow} {side:?} opened"));
         let fate = &mut self.flows[flow].fates[side as usize];
-        match fate {
-            Fate::Waiting => *fate = Fate::Open,
-            Fate::Open | Fate::Gone(_) => self.fail(now, format!("flow {flow} {side:?} opened twice")),
+        match (*fate, side) {
+            (Fate::Waiting, _) => {
+                *fate = Fate::Open;
+                Opening::Real
+            }
+            (Fate::Gone(_), Side::Server) if self.cookies == Cookies::On => Opening::Ghost,
+            (Fate::Gone(_) | Fate::Open, _) => {
+                self.fail(now, format!("flow {flow} {side:?} opened twice"));
+                Opening::Ghost
+            }
         }
     }
 
@@ -134,6 +168,10 @@ impl Ledger {
             return;
         }
         let entry = &mut self.flows[flow];
+        let is_unheard = entry.is_unheard();
+        if self.cookies == Cookies::On && side == Side::Client && reason == CloseReason::ConnectionReset {
+            entry.memory = Memory::Lost;
+        }
         entry.fates[side as usize] = Fate::Gone(reason);
         let own = entry.script.parts[side as usize].ending;
         let is_right = match (own, reason) {
@@ -145,7 +183,7 @@ impl Ledger {
                 | CloseReason::Drained
                 | CloseReason::ConnectionRefused,
             ) => false,
-            (_, _) => entry.may_break(),
+            (_, _) => entry.may_break() || is_unheard,
         };
         if !is_right {
             self.fail(now, format!("flow {flow} {side:?}: {reason}"));
@@ -189,9 +227,10 @@ impl Ledger {
     }
 
     /// The connections that should be over, for a report. One that a host has forgotten may wait for ever: nobody
-    /// asks whether it is still there.
+    /// asks whether it is still there. A client may, too, that has nothing to say to a server that has answered it with a
+    /// cookie: the ACK that was lost is not asked for again (RFC 4987 section 3.6).
     pub fn unfinished(&self) -> Option<String> {
-        let is_late = |flow: &Flow| flow.memory == Memory::Kept && !flow.is_over();
+        let is_late = |flow: &Flow| flow.memory == Memory::Kept && !flow.is_over() && !flow.is_unheard();
         let late = self.flows.iter().enumerate().filter(|(_, flow)| is_late(flow));
         let lines: Vec<_> = late
             .map(|(number, flow)| format!("flow {number}: {:?} of {:?}", flow.fates, flow.script))

@@ -64,6 +64,14 @@ impl HostPlan {
             Self::Peer(_) => 0,
         }
     }
+
+    /// Whether it may answer a SYN and remember nothing.
+    pub fn sends_cookies(&self) -> bool {
+        match self {
+            Self::Engine(engine) => engine.stack.tcp.tcp_syncookies > 0,
+            Self::Peer(_) => false,
+        }
+    }
 }
 
 impl Plan {

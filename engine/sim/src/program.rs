@@ -1,11 +1,11 @@
 //! The application of one shard: plays its side of every script and checks all that it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bywash_core::base::time::Instant;
 use bywash_core::shard::{CloseReason, ConnectionId, Events, Host, Origin};
 
-use crate::ledger::SharedLedger;
+use crate::ledger::{Opening, SharedLedger};
 use crate::script::{End, Ending, Part, Reading, Script, Side};
 
 /// One open connection as its application sees it.
@@ -48,12 +48,14 @@ pub struct Program {
     sessions: BTreeMap<ConnectionId, Session>,
     /// Connections that are being opened, and for which flow.
     opening: BTreeMap<ConnectionId, usize>,
+    /// Connections that nobody has opened, and that end at once.
+    ghosts: BTreeSet<ConnectionId>,
 }
 
 impl Program {
     /// A program that writes into `ledger`.
     pub fn new(ledger: SharedLedger) -> Self {
-        Self { ledger, sessions: BTreeMap::new(), opening: BTreeMap::new() }
+        Self { ledger, sessions: BTreeMap::new(), opening: BTreeMap::new(), ghosts: BTreeSet::new() }
     }
 
     /// `id` is being opened for `flow`.
@@ -199,7 +201,11 @@ impl<H: Host> Events<H> for Program {
             return self.fail(host.now(), format!("{info:?} was opened by nobody"));
         };
         let mut ledger = self.ledger.borrow_mut();
-        ledger.opened(host.now(), flow, side);
+        if ledger.opened(host.now(), flow, side) == Opening::Ghost {
+            self.ghosts.insert(id);
+            host.abort(id);
+            return;
+        }
         let script = ledger.flows[flow].script.clone();
         drop(ledger);
         let session = Session {
@@ -282,6 +288,9 @@ impl<H: Host> Events<H> for Program {
         let now = host.now();
         if let Some(flow) = self.opening.remove(&id) {
             return self.ledger.borrow_mut().closed(now, flow, Side::Client, reason);
+        }
+        if self.ghosts.remove(&id) {
+            return;
         }
         let Some(session) = self.sessions.remove(&id) else {
             return self.fail(now, "a stranger is gone".to_owned());

@@ -16,9 +16,9 @@ use bywash_core::shard::{Host as _, Transport as _};
 use bywash_core::stack::Counters;
 
 use crate::coverage::Coverage;
-use crate::ledger::{Ledger, SharedLedger};
+use crate::ledger::{Cookies, Ledger, SharedLedger};
 use crate::link::{Link, Weather};
-use crate::plan::{Plan, TIME_WAIT};
+use crate::plan::{HostPlan, Plan, TIME_WAIT};
 use crate::trace::{Speech, Trace};
 use events::Happening;
 use host::{EngineHost, Node, SimShard};
@@ -67,7 +67,8 @@ impl World {
         let links = links.into_iter().map(|link| Link::new(link, random.next_u64())).collect();
         let switch = Switch::new(hosts.len(), links, stray, random.next_u64());
         let starts: Vec<_> = scripts.iter().map(|script| script.start_at).collect();
-        let ledger = Rc::new(RefCell::new(Ledger::new(scripts, trace)));
+        let cookies = if hosts.iter().any(HostPlan::sends_cookies) { Cookies::On } else { Cookies::Off };
+        let ledger = Rc::new(RefCell::new(Ledger::new(scripts, cookies, trace)));
         let hosts = hosts.into_iter().map(|host| Node::new(host, start, &mut random, &ledger));
         let mut world = Self {
             now: start,

@@ -95,6 +95,14 @@ impl Stack {
         Cookie::Taken
     }
 
+    /// Whether a segment acknowledges a cookie of this server.
+    pub(super) fn is_cookie(&self, arrival: &Arrival<'_>) -> bool {
+        let tcp = &self.config.tcp;
+        let ts_offset = arrival.hashed.flow(&self.secrets).ts_offset;
+        let read = || self.secrets.read_cookie(&arrival.tuple, &arrival.segment, ts_offset, tcp, self.now);
+        tcp.tcp_syncookies > 0 && read().is_some()
+    }
+
     fn open_by_cookie<E: Events<Self>>(
         &mut self,
         events: &mut E,

@@ -200,6 +200,12 @@ impl Stack {
             return self.counters.drop(DropReason::NoAck);
         }
         if segment.ack != record.iss + 1 {
+            // An earlier copy of the SYN may have found the backlog full: the cookie is as good (Linux looks there, too).
+            if self.is_cookie(arrival) {
+                self.remove_half_open(key);
+                self.take_cookie(transmit, events, usize::from(record.listener), arrival);
+                return;
+            }
             self.counters.drop(DropReason::UnacceptableAck);
             return self.refuse(transmit, arrival);
         }

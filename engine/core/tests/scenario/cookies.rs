@@ -303,3 +303,25 @@ fn c120_a_cookie_never_takes_the_place_of_time_wait() {
     assert_eq!(world.report().counters.syncookies_sent, 1);
     assert_eq!(world.app.opened(), 2);
 }
+
+/// Found by the simulator: the SYN came twice, and between the two a place in the backlog became free.
+#[test]
+fn c040_a_cookie_is_taken_though_its_syn_came_again_and_found_room() {
+    let mut world = World::with(small_backlog(), 1500);
+    let mut others = [50_000, 50_001].map(|port| Peer::new(&world, port, Offer::FULL));
+    for other in &mut others {
+        other.syn(&mut world);
+        other.expect(&mut world, SYN_ACK, 0, 1, 0);
+    }
+    let mut early = Peer::new(&world, 40_000, Offer::FULL);
+    early.syn(&mut world);
+    early.expect(&mut world, SYN_ACK, 0, 1, 0);
+    others[0].send(&mut world, seg(RST, 1, 0));
+    let mut late = Peer::new(&world, 40_000, Offer::FULL);
+    late.syn(&mut world);
+    late.expect(&mut world, SYN_ACK, 0, 1, 0);
+    assert_eq!(world.report().half_open, 2);
+    early.send(&mut world, seg(PSH, 1, 1).data(b"hello"));
+    assert_eq!((world.app.opened(), &world.app.bytes[..]), (1, &b"hello"[..]));
+    assert_eq!(world.report().half_open, 1);
+}

@@ -171,7 +171,7 @@ impl Connection {
         }
         if self.sending.is_heard() && matches!(self.stage, Stage::Opening(_)) {
             self.stage = Stage::Open;
-            around.ledger.borrow_mut().opened(around.now, self.flow, Side::Server);
+            let _ = around.ledger.borrow_mut().opened(around.now, self.flow, Side::Server);
         }
         if let Err(what) = self.receive(around, frame, offset) {
             return self.fail(around, &what);

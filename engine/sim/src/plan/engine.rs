@@ -124,6 +124,7 @@ pub(super) fn draw_tcp(random: &mut Random) -> TcpConfig {
         // The shorter one needs more retries to outlast the same storm.
         tcp_rto_min_us: pick(random, &[5_000, 200_000]),
         tcp_orphan_retries: 14,
+        tcp_syncookies: pick(random, &[0, 0, 1, 2]),
         ..TcpConfig::default()
     }
 }
