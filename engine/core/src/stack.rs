@@ -16,6 +16,7 @@
 //! | [`timers`] | what expires |
 //! | `time_waits` | connections in TIME_WAIT |
 //! | [`host`], [`pull`] | what handlers may do; reading and accepting on demand |
+//! | `duplicates` | what the peer is told that it has sent twice |
 //! | [`egress`], [`answers`] | frames built in place; echo and refusals |
 //! | `resolution` | ARP and neighbour discovery |
 //! | [`icmp_errors`], [`path_mtu`] | what routers say about connections and paths |
@@ -31,6 +32,7 @@ pub mod closing;
 pub mod config;
 mod cookies;
 pub mod counters;
+mod duplicates;
 pub mod egress;
 pub mod engine;
 pub mod host;
@@ -91,6 +93,7 @@ use self::answers::RateLimit;
 use self::burst::Flow;
 use self::challenges::Challenges;
 use self::config::ADDRESSES_MAX;
+use self::duplicates::Duplicates;
 use self::egress::Template;
 use self::listener::Listener;
 use self::neighbour::{CacheFull, Neighbours, Watch};
@@ -167,6 +170,8 @@ pub struct Stack {
     listeners_opened: u32,
     chunks: ChunkPool,
     receive: ReceivePool,
+    /// What came a second time in this turn.
+    duplicates: Duplicates,
     neighbours: Neighbours,
     path_mtus: PathMtus,
     defence: Defence,
@@ -249,6 +254,7 @@ impl Stack {
             listeners_opened: 0,
             chunks: ChunkPool::new(&config.send)?,
             receive: ReceivePool::new(&config.receive)?,
+            duplicates: Duplicates::new(),
             neighbours: Neighbours::new(config.neighbours_max, &config.ip, watch, secrets.ports[1]),
             defence: Defence::NEVER,
             path_mtus: PathMtus::new(&config.ip),

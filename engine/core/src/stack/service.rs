@@ -114,9 +114,10 @@ impl Stack {
     /// duplicate ACK (RFC 5681 section 2) and has no room for SACK blocks.
     fn owes_sack(&self, index: u32) -> bool {
         let connection = self.connections.at(index);
-        connection.flags.has(Flag::AckNow)
-            && connection.receive.is_some()
-            && self.receive.ranges(connection.receive.as_ref()).next().is_some()
+        let has_ranges = || {
+            connection.receive.is_some() && self.receive.ranges(connection.receive.as_ref()).next().is_some()
+        };
+        connection.flags.has(Flag::AckNow) && (has_ranges() || self.duplicate_of(index).is_some())
     }
 
     /// Whether octets can be shown that were not when the connection was served: reading went on in an event.

@@ -5,8 +5,10 @@ use crate::shard::{CloseReason, ConnectionId, Events, Host, Reading, Waiting};
 use crate::tcp::connection::{Doom, Farewell};
 use crate::tcp::input::{self, Accepted, Fin, Refused, Verdict};
 use crate::tcp::segment::Segment;
+use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::{Flag, Flags, ReceiveSide};
 use crate::tcp::window;
+use crate::wire::tcp::SackBlock;
 
 use super::Stack;
 use super::counters::DropReason;
@@ -31,6 +33,7 @@ impl Stack {
         if connection.flags.has(Flag::Doomed) {
             return;
         }
+        let rcv_nxt = connection.rcv_nxt;
         let warm = &mut self.warm[index as usize];
         let verdict =
             input::handle_segment(connection, warm, &mut self.pools, &self.config.tcp, self.now, segment);
@@ -41,6 +44,8 @@ impl Stack {
                 self.counters.drop(reason_of(refused));
                 // What takes a number is no answer to ours: no two ends go round in circles over it.
                 if segment.len() > 0 || self.may_answer_invalid(index) {
+                    let end = segment.seq + segment.payload.len() as u32;
+                    self.note_duplicate(index, segment.seq, end.earliest(rcv_nxt));
                     self.connections.at_mut(index).flags.set(Flag::AckNow);
                     self.pend(index);
                 }
@@ -69,6 +74,17 @@ impl Stack {
             self.counters.drop(DropReason::RateLimited);
         }
         is_allowed
+    }
+
+    /// The octets from `left` to `right` came a second time: the next ACK says so (RFC 2883).
+    fn note_duplicate(&mut self, index: u32, left: SequenceNumber, right: SequenceNumber) {
+        let connection = self.connections.at(index);
+        if !right.is_after(left) || !self.config.tcp.tcp_dsack || !connection.flags.has(Flag::Sack) {
+            return;
+        }
+        if let Some(id) = self.connections.key_at(index) {
+            self.duplicates.note(id, SackBlock { left: left.0, right: right.0 });
+        }
     }
 
     /// A challenge ACK, within the rates (RFC 5961 section 7).
@@ -100,6 +116,10 @@ impl Stack {
             connection.send.acknowledge(&mut self.chunks, accepted.acked as usize);
         }
         self.pend(index);
+        if accepted.skip > 0 {
+            self.note_duplicate(index, segment.seq, segment.seq + accepted.skip);
+            self.connections.at_mut(index).flags.set(Flag::AckNow);
+        }
         if accepted.len > 0 {
             let start = accepted.skip as usize;
             let text = &segment.payload[start..start + accepted.len as usize];
@@ -198,6 +218,11 @@ impl Stack {
             }
         };
         self.counters.bytes_copied_in += u64::from(stored.new_bytes);
+        let rcv_nxt = connection.rcv_nxt;
+        if let Some(span) = stored.duplicate {
+            self.note_duplicate(index, rcv_nxt + span.start, rcv_nxt + span.end);
+        }
+        let connection = self.connections.at_mut(index);
         if stored.new_bytes == 0 {
             self.counters.drop(DropReason::Duplicate);
         }

@@ -189,10 +189,8 @@ impl Stack {
         }
         // A probe lies just before the window, so that the peer has to answer (RFC 9293 section 3.8.6.1).
         let seq = if is_probe { connection.snd_una - 1 } else { connection.snd_nxt };
-        let sent = match connection.receive {
-            None => self.send_plain(transmit, index, seq, Control::ACK, 0),
-            Some(_) => Ok(false),
-        };
+        let is_plain = connection.receive.is_none() && self.duplicate_of(index).is_none();
+        let sent = if is_plain { self.send_plain(transmit, index, seq, Control::ACK, 0) } else { Ok(false) };
         let sent = match sent {
             Ok(false) => self.send_sack(transmit, index, seq),
             Ok(true) | Err(NoFrame) => sent,
@@ -226,6 +224,10 @@ impl Stack {
         let Some((route, head)) = self.head(index, seq, Control::ACK) else { return Ok(false) };
         let connection = self.connections.at(index);
         let mut sack = SackBlocks::NONE;
+        if let Some(duplicate) = self.duplicate_of(index) {
+            // RFC 2883 section 4: the duplicate is the first block, what contains it the second.
+            let _ = sack.push(duplicate);
+        }
         if connection.flags.has(Flag::Sack) && connection.receive.is_some() {
             for span in self.receive.ranges(connection.receive.as_ref()) {
                 let (left, right) = (connection.rcv_nxt + span.start, connection.rcv_nxt + span.end);
@@ -239,8 +241,17 @@ impl Stack {
         } else {
             let repr = head.with_sack(sack);
             send_tcp(transmit, &self.capabilities, &route, &repr, 0, |_| Sum::ZERO)?;
+            if let Some(id) = self.connections.key_at(index) {
+                self.duplicates.reported(id);
+            }
         }
         Ok(true)
+    }
+
+    /// What the peer of this connection is to be told that it has sent twice.
+    #[inline]
+    pub(super) fn duplicate_of(&self, index: u32) -> Option<SackBlock> {
+        self.duplicates.of(self.connections.key_at(index))
     }
 }
 

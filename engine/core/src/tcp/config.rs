@@ -47,6 +47,8 @@ pub struct TcpConfig {
     pub tcp_timestamps: bool,
     /// Whether SACK is offered (RFC 2018).
     pub tcp_sack: bool,
+    /// Whether duplicates are reported by SACK (RFC 2883).
+    pub tcp_dsack: bool,
     /// Receive buffer of a connection, bytes (`SO_RCVBUF`).
     pub receive_buffer: u32,
     /// Send buffer of a connection, bytes (`SO_SNDBUF`).
@@ -88,6 +90,7 @@ impl Default for TcpConfig {
             tcp_window_scaling: true,
             tcp_timestamps: true,
             tcp_sack: true,
+            tcp_dsack: true,
             receive_buffer: 256 << 10,
             send_buffer: 256 << 10,
             initial_window: 10,

@@ -14,6 +14,7 @@ mod congestion;
 mod cookies;
 mod ending;
 mod endpoint;
+mod duplicates;
 mod half_close;
 mod hostile;
 mod icmp;

@@ -106,8 +106,11 @@ fn c065_holes_are_filled_in_every_overlap() {
         &[(100, 200), (300, 400), (500, 600), (50, 580), (0, 60)],
         &[(300, 301), (299, 302), (0, 299), (302, 600), (0, 600)],
     ];
+    // Without reports of duplicates, whose edges are others.
+    let mut plain = config();
+    plain.tcp.tcp_dsack = false;
     for (i, order) in orders.into_iter().enumerate() {
-        let mut world = World::new();
+        let mut world = World::with(plain.clone(), 1500);
         let mut peer = Peer::connect(&mut world, 40_000, Offer::SACK);
         let mut held = [false; 600];
         for &(from, to) in order {
