@@ -33,12 +33,8 @@ impl Duplicates {
     }
 
     /// What is to be reported to the peer of connection `id`.
-    #[inline]
-    pub(super) fn of(&self, id: Option<Key>) -> Option<SackBlock> {
-        if self.pending.is_empty() {
-            return None;
-        }
-        self.pending.iter().find(|(of, _)| Some(*of) == id).map(|(_, block)| *block)
+    pub(super) fn of(&self, id: Key) -> Option<SackBlock> {
+        self.pending.iter().find(|(of, _)| *of == id).map(|(_, block)| *block)
     }
 
     /// It was reported (RFC 2883 section 4: once).
@@ -73,11 +69,11 @@ mod tests {
         duplicates.note(id, block(u32::MAX - 9, 5));
         duplicates.note(id, block(5, 20));
         duplicates.note(id, block(u32::MAX - 20, u32::MAX - 9));
-        assert_eq!(duplicates.of(Some(id)), Some(block(u32::MAX - 20, 20)));
+        assert_eq!(duplicates.of(id), Some(block(u32::MAX - 20, 20)));
         duplicates.note(id, block(100, 110));
-        assert_eq!(duplicates.of(Some(id)), Some(block(100, 110)));
+        assert_eq!(duplicates.of(id), Some(block(100, 110)));
         duplicates.reported(id);
-        assert_eq!(duplicates.of(Some(id)), None);
+        assert_eq!(duplicates.of(id), None);
     }
 
     #[test]
@@ -88,6 +84,6 @@ mod tests {
             duplicates.note(id(index), SackBlock { left: 1, right: 2 });
         }
         assert_eq!(duplicates.pending.len(), DUPLICATES_MAX);
-        assert!(duplicates.of(Some(id(2 * DUPLICATES_MAX - 1))).is_some());
+        assert!(duplicates.of(id(2 * DUPLICATES_MAX - 1)).is_some());
     }
 }

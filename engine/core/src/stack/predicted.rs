@@ -5,9 +5,9 @@ use core::ops::Range;
 use crate::base::slab::Key;
 use crate::port::{Burst, ReceivedChecksum, Transmit};
 use crate::shard::Events;
-use crate::tcp::predict;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::Flag;
+use crate::tcp::{predict, timer};
 use crate::wire::parse::PlainSegment;
 use crate::wire::tcp::Timestamps;
 
@@ -133,7 +133,7 @@ impl Stack {
         let connection = self.connections.at_mut(id.index);
         connection.send.acknowledge(&mut self.chunks, acked as usize);
         let is_more = connection.unsent() > 0;
-        let due = connection.retransmit_at;
+        let due = timer::retransmit_due(connection, &self.warm[id.index as usize], &self.config.tcp);
         if due.is_set() {
             // The timeout may have become shorter.
             self.arm(id.index, due);

@@ -6,7 +6,7 @@ use crate::tcp::config::TcpConfig;
 use crate::tcp::connection::Connection;
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
-use crate::tcp::{output, predict, window};
+use crate::tcp::{output, predict, timer, window};
 use crate::wire::tcp::Flags as Control;
 
 use super::Stack;
@@ -66,7 +66,17 @@ impl Stack {
         if !is_armed {
             self.arm_earlier(index, due);
         }
+        if flight > 0 {
+            self.put_off_probe(index);
+        }
         Replied::Sent
+    }
+
+    /// New data have left while others are in flight: the probe of the tail waits from now on.
+    #[inline(never)]
+    fn put_off_probe(&mut self, index: u32) {
+        self.warm[index as usize].last_sent = Tick::at(self.now);
+        self.arm_quietly(index);
     }
 
     /// Sends segments of a quiet connection's queue, one after the other, as long as each is full or the last, and the
@@ -79,6 +89,9 @@ impl Stack {
         let config = &self.config.tcp;
         let connection = self.connections.at_mut(index);
         let mss = u32::from(connection.mss);
+        if connection.flight() > 0 {
+            self.warm[index as usize].last_sent = Tick::at(self.now);
+        }
         loop {
             let flight = connection.flight();
             let unsent = connection.send.len() as u32 - flight;
@@ -169,7 +182,8 @@ impl Stack {
     /// Arms the wheel for what a quiet connection waits for.
     fn arm_quietly(&mut self, index: u32) {
         let connection = self.connections.at(index);
-        let due = connection.retransmit_at.earliest(connection.delayed_ack_at);
+        let retransmit_due = timer::retransmit_due(connection, &self.warm[index as usize], &self.config.tcp);
+        let due = retransmit_due.earliest(connection.delayed_ack_at);
         if due.is_set() {
             self.arm(index, due);
         }

@@ -5,7 +5,7 @@ use crate::shard::{CloseReason, Events};
 use crate::table::{Entry, Kind};
 use crate::tcp::congestion;
 use crate::tcp::connection::Farewell;
-use crate::tcp::input::end_recovery;
+use crate::tcp::recovery::acks::end_recovery;
 use crate::tcp::state::Flag;
 use crate::tcp::time_wait::{self, TimeWait};
 use crate::wire::Sum;

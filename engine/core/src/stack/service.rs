@@ -6,6 +6,7 @@ use crate::tcp::connection::{Connection, WarmDeadlines};
 use crate::tcp::output;
 use crate::tcp::state::{Flag, Flags, SendSide};
 use crate::tcp::tick::Tick;
+use crate::tcp::timer;
 use crate::tcp::window;
 use crate::wire::Tuple;
 
@@ -175,7 +176,8 @@ impl Stack {
             }
         }
         let connection = self.connections.at(index);
-        let due = connection.retransmit_at.earliest(connection.delayed_ack_at);
+        let retransmit_due = timer::retransmit_due(connection, &self.warm[index as usize], &self.config.tcp);
+        let due = retransmit_due.earliest(connection.delayed_ack_at);
         if due.is_set() {
             self.arm(index, due);
         }

@@ -3,6 +3,7 @@
 use crate::port::Transmit;
 use crate::tcp::connection::Connection;
 use crate::tcp::state::{Flag, Flags};
+use crate::tcp::tick::Tick;
 use crate::tcp::{output, window};
 use crate::wire::tcp::Flags as Control;
 
@@ -56,6 +57,9 @@ impl Stack {
         });
         let len = plain.seq.wrapping_sub(connection.snd_nxt.0);
         if len > 0 {
+            if connection.flight() > 0 {
+                self.warm[index as usize].last_sent = Tick::at(self.now);
+            }
             // The first of them is timed.
             connection.snd_nxt += u32::from(mss);
             output::time(connection, self.clock.us);

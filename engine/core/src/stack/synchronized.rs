@@ -84,6 +84,7 @@ impl Stack {
         }
         if let Some(id) = self.connections.key_at(index) {
             self.duplicates.note(id, SackBlock { left: left.0, right: right.0 });
+            self.connections.at_mut(index).flags.set(Flag::Duplicate);
         }
     }
 
@@ -116,9 +117,12 @@ impl Stack {
             connection.send.acknowledge(&mut self.chunks, accepted.acked as usize);
         }
         self.pend(index);
-        if accepted.skip > 0 {
-            self.note_duplicate(index, segment.seq, segment.seq + accepted.skip);
-            self.connections.at_mut(index).flags.set(Flag::AckNow);
+        let connection = self.connections.at_mut(index);
+        let rcv_nxt = connection.rcv_nxt;
+        if !segment.payload.is_empty() && segment.seq.is_before(rcv_nxt) {
+            connection.flags.set(Flag::AckNow);
+            let end = segment.seq + segment.payload.len() as u32;
+            self.note_duplicate(index, segment.seq, end.earliest(rcv_nxt));
         }
         if accepted.len > 0 {
             let start = accepted.skip as usize;

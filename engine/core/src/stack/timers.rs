@@ -87,7 +87,8 @@ impl Stack {
             return false;
         }
         let connection = self.connections.at_mut(index);
-        let due = connection.retransmit_at.earliest(connection.delayed_ack_at);
+        let retransmit_due = timer::retransmit_due(connection, &self.warm[index as usize], &self.config.tcp);
+        let due = retransmit_due.earliest(connection.delayed_ack_at);
         if connection.warm_deadlines != WarmDeadlines::None
             || due.is_due(self.now)
             || connection.flags.has_any(Flags::of(&[Flag::SendFull, Flag::Unshown]))
@@ -144,7 +145,9 @@ impl Stack {
     /// The wheel looked too early, or there are other deadlines.
     fn arm_again(&mut self, index: u32) {
         let warm = &self.warm[index as usize];
-        let mut due = timer::deadline(self.connections.at(index), warm);
+        let connection = self.connections.at(index);
+        let retransmit_due = timer::retransmit_due(connection, warm, &self.config.tcp);
+        let mut due = retransmit_due.earliest(timer::deadline(connection, warm));
         if let Some(at) = warm.timer_at {
             due = due.earliest(self.timer_tick(at));
         }

@@ -42,7 +42,7 @@ impl Stack {
             self.send_piece(transmit, index, &piece)?;
             sent = Sent::Something;
             let connection = self.connections.at_mut(index);
-            let warm = &self.warm[index as usize];
+            let warm = &mut self.warm[index as usize];
             output::handle_sent(
                 connection,
                 warm,
@@ -241,7 +241,9 @@ impl Stack {
         } else {
             let repr = head.with_sack(sack);
             send_tcp(transmit, &self.capabilities, &route, &repr, 0, |_| Sum::ZERO)?;
-            if let Some(id) = self.connections.key_at(index) {
+            if self.connections.at_mut(index).flags.take(Flag::Duplicate)
+                && let Some(id) = self.connections.key_at(index)
+            {
                 self.duplicates.reported(id);
             }
         }
@@ -251,7 +253,8 @@ impl Stack {
     /// What the peer of this connection is to be told that it has sent twice.
     #[inline]
     pub(super) fn duplicate_of(&self, index: u32) -> Option<SackBlock> {
-        self.duplicates.of(self.connections.key_at(index))
+        let is_noted = self.connections.at(index).flags.has(Flag::Duplicate);
+        if is_noted { self.duplicates.of(self.connections.key_at(index)?) } else { None }
     }
 }
 

@@ -49,6 +49,15 @@ pub struct TcpConfig {
     pub tcp_sack: bool,
     /// Whether duplicates are reported by SACK (RFC 2883).
     pub tcp_dsack: bool,
+    /// How losses are told from reordering: 1 for RACK (RFC 8985), and with it 2 for a window that is never widened, 4 for no
+    /// count of duplicates; 0 for RFC 6675 alone.
+    pub tcp_recovery: u8,
+    /// Tail loss probes (RFC 8985 section 7): 3, or 0 for none.
+    pub tcp_early_retrans: u8,
+    /// Whether a timeout is put in question (RFC 5682): 2 or 1, or 0 for never.
+    pub tcp_frto: u8,
+    /// The shortest time that a probe or RACK's timer waits, µs.
+    pub tcp_timeout_min_us: u32,
     /// Receive buffer of a connection, bytes (`SO_RCVBUF`).
     pub receive_buffer: u32,
     /// Send buffer of a connection, bytes (`SO_SNDBUF`).
@@ -91,6 +100,10 @@ impl Default for TcpConfig {
             tcp_timestamps: true,
             tcp_sack: true,
             tcp_dsack: true,
+            tcp_recovery: 1,
+            tcp_early_retrans: 3,
+            tcp_frto: 2,
+            tcp_timeout_min_us: 2_000,
             receive_buffer: 256 << 10,
             send_buffer: 256 << 10,
             initial_window: 10,

@@ -10,6 +10,7 @@ use crate::wire::Address;
 use super::config::TcpConfig;
 use super::congestion::CongestionControl;
 use super::invalid::InvalidBudget;
+use super::recovery::rack::Reordering;
 use super::rtt::RoundTrip;
 use super::seq::SequenceNumber;
 use super::state::{Flag, Flags, Sides};
@@ -204,6 +205,12 @@ pub struct Warm {
     pub snd_wnd_max: u32,
     /// What was acknowledged when the last recovery ended (RFC 6582 `recover`).
     pub recover: SequenceNumber,
+    /// The shortest round trip that was seen in the handshake and outside of the in-order path, µs; `u32::MAX`: none.
+    pub min_rtt_us: u32,
+    /// What the path has shown of reordering.
+    pub reordering: Reordering,
+    /// When new data left last while others were in flight.
+    pub last_sent: Tick,
     /// Index of the loss recovery's state and 1, while there is one.
     pub recovery: Option<core::num::NonZeroU32>,
     /// Where the peer's FIN lies, when it came ahead of missing octets ([`Flag::FinAhead`]).
@@ -257,7 +264,7 @@ pub enum Farewell {
     Silence,
 }
 
-const _: () = assert!(size_of::<Warm>() <= 96, "the warm block has a budget, too");
+const _: () = assert!(size_of::<Warm>() <= 104, "the warm block has a budget, too");
 
 /// What a handshake has agreed on, whoever began it.
 #[derive(Clone, Copy, Debug)]
@@ -352,6 +359,9 @@ pub fn begin(ends: &Ends, snd_nxt: SequenceNumber, config: &TcpConfig) -> (Conne
         congestion_control: config.tcp_congestion_control,
         snd_wnd_max: 0,
         recover: snd_nxt - 1,
+        min_rtt_us: u32::MAX,
+        reordering: Reordering::default(),
+        last_sent: Tick::NONE,
         recovery: None,
         fin_at: none,
         fin_wait_2_at: Tick::NONE,
@@ -373,7 +383,10 @@ impl Connection {
     #[inline]
     pub fn agree(&mut self, warm: &mut Warm, agreed: &Agreement, config: &TcpConfig, now: Instant) {
         match agreed.rtt_us {
-            Some(rtt_us) => self.round_trip.sample(rtt_us),
+            Some(rtt_us) => {
+                self.round_trip.sample(rtt_us);
+                warm.min_rtt_us = rtt_us.max(1);
+            }
             // A cookie's round trip was not measured: the timeout stays that of the beginning.
             None if agreed.resent == 0 => {}
             // RFC 6298 section 5.7: after a SYN timed out, at least 3 s.

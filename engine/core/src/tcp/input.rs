@@ -2,23 +2,17 @@
 //!
 //! Nothing is sent, delivered or freed here: the connection's numbers move, and the verdict says the rest.
 
-use crate::base::slab::PlainSlab;
 use crate::base::time::Instant;
-use crate::wire::tcp::{Flags as Control, Options};
+use crate::wire::tcp::Flags as Control;
 
 use super::config::TcpConfig;
-use super::congestion::{self, Acked};
 use super::connection::{Connection, Warm, seconds};
 use super::pools::Pools;
-use super::recovery::{Phase, Progress, Recovery};
-use super::scoreboard::Range;
+use super::recovery::acks::take_ack;
 use super::segment::Segment;
 use super::seq::SequenceNumber;
-use super::state::{Flag, SendSide};
+use super::state::Flag;
 use super::tick::Tick;
-
-/// The recovery states of a shard, taken by connections while they need one.
-pub type RecoveryPool = PlainSlab<Recovery>;
 
 /// The age at which the peer's last timestamp says nothing any more (RFC 7323 section 5.5: 24 days), as [`seconds`] counts.
 const TS_RECENT_AGE_MAX_S: u32 = ((24 * 24 * 3600 * 1_000_000_000_u64) >> 30) as u32;
@@ -216,22 +210,9 @@ fn acknowledge(
             }
         }
     }
-    if connection.flags.has(Flag::Sack) && !segment.options.is_empty() && connection.flight() > 0 {
-        take_sack(connection, warm, &mut pools.recoveries, segment);
-    }
-    if is_new {
-        return take_new_ack(connection, warm, pools, config, now, ack);
-    }
-    // RFC 5681 section 2: nothing but a repeated acknowledgment.
-    let is_duplicate =
-        ack == connection.snd_una && segment.len() == 0 && same_window && connection.flight() > 0;
-    if is_duplicate {
-        connection.dup_acks = connection.dup_acks.saturating_add(1);
-    }
-    if (is_duplicate || connection.flags.has(Flag::Recovering)) && connection.flight() > 0 {
-        detect_loss(connection, warm, pools, config, now);
-    }
-    0
+    // RFC 5681 section 2: nothing but an acknowledgment.
+    let is_pure = segment.len() == 0 && same_window;
+    take_ack(connection, warm, pools, config, now, segment, is_pure)
 }
 
 #[inline]
@@ -254,126 +235,6 @@ fn update_window(connection: &mut Connection, warm: &mut Warm, seq: SequenceNumb
 fn end_persist(connection: &mut Connection, config: &TcpConfig, now: Instant) {
     connection.backoff = 0;
     if connection.flight() > 0 {
-        connection.start_retransmit_timer(now, config);
-    }
-}
-
-/// RFC 2018 section 8; an old ACK's SACK counts as well.
-fn take_sack(connection: &mut Connection, warm: &mut Warm, pool: &mut RecoveryPool, segment: &Segment<'_>) {
-    let sack = Options::parse(segment.options).sack;
-    let blocks = sack.as_slice();
-    if blocks.is_empty() {
-        return;
-    }
-    let una = connection.snd_una.latest(segment.ack.earliest(connection.snd_nxt));
-    let is_news = |left: u32| SequenceNumber(left).is_after(una);
-    if !connection.flags.has(Flag::Recovering) && !blocks.iter().any(|b| is_news(b.left)) {
-        return;
-    }
-    let Some(recovery) = recovery(connection, warm, pool) else { return };
-    // The ranges are ordered by their distance from `una`: none may lie before it.
-    recovery.scoreboard.acknowledge(una);
-    for block in blocks {
-        let range = Range { start: SequenceNumber(block.left), end: SequenceNumber(block.right) };
-        recovery.scoreboard.add(range, una, connection.snd_nxt);
-    }
-}
-
-/// The connection's recovery state, taken from the pool if it has none; `None` when the pool is empty, and
-/// only the retransmission timer is left.
-pub fn recovery<'p>(
-    connection: &mut Connection,
-    warm: &mut Warm,
-    pool: &'p mut RecoveryPool,
-) -> Option<&'p mut Recovery> {
-    if !connection.flags.has(Flag::Recovering) {
-        let key = pool.insert(Recovery::new(connection.snd_una)).ok()?;
-        warm.recovery = core::num::NonZeroU32::new(key.index + 1);
-        connection.flags.set(Flag::Recovering);
-    }
-    Some(pool.at_mut(warm.recovery?.get() - 1))
-}
-
-/// Gives the recovery state back to the pool.
-pub fn end_recovery(connection: &mut Connection, warm: &mut Warm, pool: &mut RecoveryPool) {
-    if let Some(index) = warm.recovery.take() {
-        connection.flags.take(Flag::Recovering);
-        connection.dup_acks = 0;
-        if let Some(key) = pool.key_at(index.get() - 1) {
-            pool.remove(key);
-        }
-    }
-}
-
-/// `ack` acknowledges something new.
-#[inline]
-fn take_new_ack(
-    connection: &mut Connection,
-    warm: &mut Warm,
-    pools: &mut Pools,
-    config: &TcpConfig,
-    now: Instant,
-    ack: SequenceNumber,
-) -> u32 {
-    let flight = connection.flight();
-    let data = ack.since(connection.snd_una).min(connection.send.len() as u32);
-    let acked = ack.since(connection.snd_una);
-    if matches!(connection.sides.send(), SendSide::FinSent) && ack == connection.snd_nxt {
-        connection.sides.set_send(SendSide::FinAcked);
-    }
-    if connection.flags.has(Flag::Timing) && !ack.is_before(connection.rtt_seq) {
-        connection.flags.take(Flag::Timing);
-        let sent = connection.rtt_sent_us;
-        connection.round_trip.sample((now.as_micros() as u32).wrapping_sub(sent));
-    }
-    connection.snd_una = ack;
-    connection.backoff = 0;
-    let news = Acked { octets: acked, flight, now };
-    if connection.flags.has(Flag::Recovering) {
-        let index = warm.recovery.map_or(0, |index| index.get() - 1);
-        let recovery = pools.recoveries.at_mut(index);
-        if !matches!(recovery.phase, Phase::Fast) {
-            // Nothing is lost yet, or slow start begins anew.
-            congestion::on_ack(connection, warm, &mut pools.congestion, news);
-        }
-        if recovery.on_ack(connection, warm, acked) == Progress::Over {
-            warm.recover = ack;
-            end_recovery(connection, warm, &mut pools.recoveries);
-        } else {
-            detect_loss(connection, warm, pools, config, now);
-        }
-    } else {
-        connection.dup_acks = 0;
-        congestion::on_ack(connection, warm, &mut pools.congestion, news);
-    }
-    if connection.flight() == 0 {
-        connection.retransmit_at = Tick::NONE;
-    } else {
-        connection.start_retransmit_timer(now, config);
-    }
-    data
-}
-
-/// Enters fast recovery when enough has arrived out of order.
-fn detect_loss(
-    connection: &mut Connection,
-    warm: &mut Warm,
-    pools: &mut Pools,
-    config: &TcpConfig,
-    now: Instant,
-) {
-    let has_state = connection.flags.has(Flag::Recovering);
-    if !has_state && connection.dup_acks < 3 {
-        return;
-    }
-    // RFC 6582 section 3.2 step 2: without SACK, echoes of an earlier recovery do not begin another.
-    if !has_state && !connection.flags.has(Flag::Sack) && !connection.snd_una.is_after(warm.recover) {
-        return;
-    }
-    let Some(recovery) = recovery(connection, warm, &mut pools.recoveries) else { return };
-    if recovery.should_enter_fast(connection) {
-        recovery.enter_fast(connection, warm, &mut pools.congestion);
-        connection.flags.take(Flag::Timing);
         connection.start_retransmit_timer(now, config);
     }
 }

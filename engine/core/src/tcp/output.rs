@@ -4,10 +4,14 @@ use crate::base::time::Instant;
 
 use super::config::TcpConfig;
 use super::connection::{Connection, Warm};
-use super::input::{Fin, RecoveryPool};
-use super::recovery::Phase;
+use super::input::Fin;
+use super::recovery::frto::Frto;
+use super::recovery::tlp::Probe;
+use super::recovery::{DUP_THRESH, Recovery, RecoveryPool};
+use super::scoreboard::Range;
 use super::seq::SequenceNumber;
 use super::state::{Flag, SendSide};
+use super::tick::Tick;
 
 /// Whether octets were sent before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,24 +52,51 @@ pub fn next_piece(connection: &Connection, warm: &Warm, pool: &RecoveryPool) -> 
     let mut budget = connection.cwnd.saturating_sub(connection.flight());
     if connection.flags.has(Flag::Recovering) {
         let recovery = pool.at(warm.recovery?.get() - 1);
-        let pipe = recovery.pipe(connection);
-        budget = connection.cwnd.saturating_sub(pipe);
-        if !matches!(recovery.phase, Phase::Disorder)
-            && let Some(hole) = recovery.next_lost(connection)
-        {
-            // The first hole leaves whatever the window says (RFC 5681 section 3.2 step 2).
-            let is_first = recovery.high_rxt == connection.snd_una;
-            return (is_first || budget > 0).then(|| again(connection, hole.start, hole.len()));
-        }
+        return recovery_piece(connection, warm, recovery);
     } else if connection.flags.has(Flag::Probe) && connection.flight() > 0 {
         // A timeout that found no recovery record: the head alone.
         return Some(again(connection, connection.snd_una, connection.flight()));
-    } else if connection.dup_acks > 0 && connection.dup_acks < 3 {
+    } else if connection.dup_acks > 0 && connection.dup_acks < DUP_THRESH {
         // Limited transmit (RFC 3042): up to two segments beyond the window, one for each duplicate.
         let limit = connection.cwnd + u32::from(connection.dup_acks) * u32::from(connection.mss);
         budget = limit.saturating_sub(connection.flight());
     }
     new_piece(connection, warm, budget)
+}
+
+/// The same of a connection with a recovery record. What is SACKed counts as gone, so that each SACK lets a new segment leave
+/// (RFC 3042 section 2).
+fn recovery_piece(connection: &Connection, warm: &Warm, recovery: &Recovery) -> Option<Piece> {
+    let mss = u32::from(connection.mss);
+    if recovery.probe == Some(Probe::Owed) && connection.flight() > 0 {
+        return Some(probe_piece(connection, warm));
+    }
+    let budget = connection.cwnd.saturating_sub(recovery.pipe(connection));
+    if recovery.frto == Frto::Probing {
+        // RFC 5682 section 2.1 step 2b: up to two new segments, whatever the window says.
+        let sent = connection.snd_nxt.since(recovery.recover);
+        let piece = new_piece(connection, warm, (2 * mss).saturating_sub(sent));
+        if piece.is_some() || sent > 0 {
+            return piece;
+        }
+    }
+    if let Some(lost) = recovery.next_lost(connection) {
+        return (budget >= lost.len().min(mss)).then(|| again(connection, lost.start, lost.len()));
+    }
+    new_piece(connection, warm, budget)
+}
+
+/// The probe for a lost tail: a new segment, or the last one again (RFC 8985 section 7.3).
+fn probe_piece(connection: &Connection, warm: &Warm) -> Piece {
+    let mss = u32::from(connection.mss);
+    new_piece(connection, warm, mss).unwrap_or_else(|| {
+        // Where segments begin is not remembered; of a stream of full ones this is the last.
+        let len = match connection.flight() % mss {
+            0 => mss.min(connection.flight()),
+            rest => rest,
+        };
+        again(connection, connection.snd_nxt - len, len)
+    })
 }
 
 /// A lost piece from `seq` on, of at most `len` sequence numbers.
@@ -134,29 +165,40 @@ pub fn time(connection: &mut Connection, us: u32) {
 #[inline]
 pub fn handle_sent(
     connection: &mut Connection,
-    warm: &Warm,
+    warm: &mut Warm,
     pool: &mut RecoveryPool,
     config: &TcpConfig,
     now: Instant,
     piece: &Piece,
 ) {
     let end = piece.seq + piece.len + u32::from(matches!(piece.fin, Fin::Present));
+    let range = Range { start: piece.seq, end };
+    let recovery = warm.recovery.map(|index| pool.at_mut(index.get() - 1));
+    connection.flags.take(Flag::Probe);
     match piece.novelty {
         Novelty::New => {
+            if connection.flight() > 0 {
+                // RFC 8985 section 7.2: a probe is put off by new data.
+                warm.last_sent = Tick::at(now);
+            } else if recovery.is_some() {
+                // The timer waits for late reports only.
+                connection.retransmit_at = Tick::NONE;
+            }
             connection.snd_nxt = end;
-            connection.flags.take(Flag::Probe);
             time(connection, now.as_micros() as u32);
             if matches!(piece.fin, Fin::Present) {
                 connection.sides.set_send(SendSide::FinSent);
+            }
+            if let Some(recovery) = recovery {
+                recovery.handle_sent(range);
             }
         }
         Novelty::Again => {
             debug_assert!(!end.is_after(connection.snd_nxt), "sent again what was never sent");
             // Karn: what was sent twice is not timed (RFC 6298 section 3).
             connection.flags.take(Flag::Timing);
-            connection.flags.take(Flag::Probe);
-            if let Some(index) = warm.recovery {
-                pool.at_mut(index.get() - 1).high_rxt = end;
+            if let Some(recovery) = recovery {
+                recovery.handle_resent(connection, range, now.as_micros() as u32, now.as_millis() as u32);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The path takes other segments than before (RFC 1191 section 6.4, RFC 8201 section 5.4).
 
 use super::connection::{Connection, Warm};
-use super::input::{RecoveryPool, recovery};
+use super::recovery::RecoveryPool;
+use super::recovery::acks::recovery;
 use super::state::Flag;
 
 /// The path takes segments of `mss` octets only: larger ones that are out were dropped, which says nothing about

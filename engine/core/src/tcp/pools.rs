@@ -1,7 +1,7 @@
 //! State that a connection has only while it needs it, by kind: every kind has its bound.
 
 use super::congestion::CongestionPool;
-use super::input::RecoveryPool;
+use super::recovery::RecoveryPool;
 use crate::base::OutOfMemory;
 
 /// The pools of a shard.

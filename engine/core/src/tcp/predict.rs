@@ -30,6 +30,7 @@ const LOOKED_AT: Flags = Flags::of(&[
     Flag::Probe,
     Flag::Recovering,
     Flag::Reduced,
+    Flag::Duplicate,
 ]);
 const PREDICTABLE: Flags = Flags::of(&[Flag::Known, Flag::Timestamps]);
 
@@ -43,6 +44,7 @@ const DISTURBANCES: Flags = Flags::of(&[
     Flag::Probe,
     Flag::Recovering,
     Flag::Reduced,
+    Flag::Duplicate,
 ]);
 
 impl Connection {

@@ -205,6 +205,8 @@ pub enum Flag {
     Reduced = 1 << 16,
     /// The application reads no more (`SHUT_RD`): what comes is acknowledged and dropped. [`Flag::Paused`] stays with it.
     ReadShut = 1 << 17,
+    /// Octets came a second time; the next ACK says which (RFC 2883).
+    Duplicate = 1 << 18,
 }
 
 /// A set of [`Flag`]s.

@@ -58,6 +58,28 @@ impl Tick {
         self.is_set() && (other.0.wrapping_sub(self.0) as i32) >= 0
     }
 
+    /// The deadline that is `us` microseconds, rounded down to ticks, before this one.
+    #[inline]
+    pub const fn earlier_by_us(self, us: u32) -> Self {
+        Self::nonzero(self.0.wrapping_sub(ticks(us)))
+    }
+
+    /// The deadline that is `us` microseconds, rounded down to ticks, and one tick after this one.
+    #[inline]
+    pub const fn later_by_us(self, us: u32) -> Self {
+        Self::nonzero(self.0.wrapping_add(ticks(us) + 1))
+    }
+
+    /// Whether it is set, after `start`, and not after `end`; both are set.
+    #[inline]
+    pub const fn is_between(self, start: Self, end: Self) -> bool {
+        self.is_set() && self.0.wrapping_sub(start.0).wrapping_sub(1) < end.0.wrapping_sub(start.0)
+    }
+
+    const fn nonzero(tick: u32) -> Self {
+        Self(if tick == 0 { 1 } else { tick })
+    }
+
     /// The instant it stands for, seen from `now` (which lies within 39 hours of it).
     #[inline]
     pub fn instant(self, now: Instant) -> Instant {
@@ -70,6 +92,11 @@ impl Tick {
             start + Duration::from_nanos((ahead as u64) << Self::SHIFT)
         }
     }
+}
+
+/// Whole ticks in `us` microseconds.
+const fn ticks(us: u32) -> u32 {
+    ((us as u64 * 1_000) >> Tick::SHIFT) as u32
 }
 
 #[cfg(test)]

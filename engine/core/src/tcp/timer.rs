@@ -5,8 +5,10 @@ use crate::base::time::Instant;
 use super::config::TcpConfig;
 use super::congestion::{self, Signal};
 use super::connection::{Connection, Warm};
-use super::input::recovery;
 use super::pools::Pools;
+use super::recovery::Phase;
+use super::recovery::acks::{end_recovery, recovery};
+use super::recovery::tlp::{Probe, probe_at};
 use super::state::Flag;
 use super::tick::Tick;
 
@@ -50,17 +52,80 @@ pub fn handle_timeout(
         connection.flags.set(Flag::AckNow);
         expired = Expired::Output;
     }
+    if probe_at(connection, warm, config).is_due(now) {
+        return probe_tail(connection, warm, pools, config, now);
+    }
     if connection.retransmit_at.is_due(now) {
+        if was_reordering(connection, warm, pools, config, now) {
+            return Expired::Output;
+        }
         connection.retransmit_at = Tick::NONE;
         expired = if connection.flight() > 0 {
             retransmit(connection, warm, pools, config, now)
-        } else if connection.unsent() > 0 {
-            probe(connection, config, now)
         } else {
-            expired
+            forget_recovery(connection, warm, pools);
+            if connection.unsent() > 0 { probe(connection, config, now) } else { expired }
         };
     }
     expired
+}
+
+/// When the connection's retransmission side is to be looked at: for a probe of the tail or a timeout.
+#[inline]
+pub fn retransmit_due(connection: &Connection, warm: &Warm, config: &TcpConfig) -> Tick {
+    connection.retransmit_at.earliest(probe_at(connection, warm, config))
+}
+
+/// No acknowledgment has come for two round trips: one segment asks for it (RFC 8985 section 7.3).
+fn probe_tail(
+    connection: &mut Connection,
+    warm: &mut Warm,
+    pools: &mut Pools,
+    config: &TcpConfig,
+    now: Instant,
+) -> Expired {
+    let Some(recovery) = recovery(connection, warm, &mut pools.recoveries) else {
+        // Every record is in use: the timeout is left.
+        warm.last_sent = Tick::at(now);
+        return Expired::Nothing;
+    };
+    recovery.probe = Some(Probe::Owed);
+    connection.start_retransmit_timer(now, config);
+    Expired::Output
+}
+
+/// Whether the timer stood for octets that were overtaken. They are lost by now.
+fn was_reordering(
+    connection: &mut Connection,
+    warm: &mut Warm,
+    pools: &mut Pools,
+    config: &TcpConfig,
+    now: Instant,
+) -> bool {
+    let Some(index) = warm.recovery else { return false };
+    let recovery = pools.recoveries.at_mut(index.get() - 1);
+    if !recovery.restore_timer(connection) || connection.flight() == 0 {
+        return false;
+    }
+    let us = now.as_micros() as u32;
+    recovery.handle_reorder_timeout(connection, warm, &mut pools.congestion, config, us);
+    if connection.retransmit_at.is_due(now) {
+        return false;
+    }
+    recovery.schedule(connection, warm, config, now);
+    true
+}
+
+/// Nothing is in flight, and no answer to what was sent twice has come: the record goes back to the pool.
+#[cold]
+fn forget_recovery(connection: &mut Connection, warm: &mut Warm, pools: &mut Pools) {
+    let Some(index) = warm.recovery else { return };
+    let recovery = pools.recoveries.at_mut(index.get() - 1);
+    if matches!(recovery.probe, Some(Probe::Again { .. })) && recovery.phase == Phase::Disorder {
+        // Nobody has received it twice: the first one was lost.
+        recovery.pay_for_probe(connection, warm, &mut pools.congestion);
+    }
+    end_recovery(connection, warm, &mut pools.recoveries);
 }
 
 /// Timeouts in a row that end a connection.
@@ -87,7 +152,7 @@ fn retransmit(
     connection.start_retransmit_timer(now, config);
     match recovery(connection, warm, &mut pools.recoveries) {
         Some(recovery) => {
-            recovery.enter_loss(connection, warm, &mut pools.congestion);
+            recovery.enter_loss(connection, warm, &mut pools.congestion, config);
             Expired::Output
         }
         // Every record is in use: without one, each timeout sends the head again, and nothing else is known.

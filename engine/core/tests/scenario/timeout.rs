@@ -4,7 +4,10 @@ use crate::harness::*;
 
 /// An open connection with `len` octets sent and not acknowledged; its round trip is `rtt_ms`.
 fn in_flight(offer: Offer, rtt_ms: u64, len: usize) -> (World, Peer, Vec<Got>) {
-    let mut world = World::new();
+    let mut config = config();
+    // Here the timeout is looked at alone.
+    config.tcp.tcp_early_retrans = 0;
+    let mut world = World::with(config, 1500);
     let mut peer = Peer::new(&world, 40_000, offer);
     peer.syn(&mut world);
     peer.expect(&mut world, SYN_ACK, 0, 1, 0);
@@ -150,6 +153,7 @@ fn c053_payload_and_fin_are_unchanged_when_resent() {
 fn c046_without_a_free_recovery_record_the_head_is_resent_all_the_same() {
     let mut config = config();
     config.recoveries_max = 1;
+    config.tcp.tcp_early_retrans = 0;
     let mut world = World::with(config, 1500);
     let mut peers: Vec<Peer> = (0..3).map(|i| Peer::connect(&mut world, 40_000 + i, Offer::SACK)).collect();
     let mut ids = Vec::new();

@@ -106,6 +106,11 @@ pub(super) const TCP_KEYS: &[Key] = &[
     number("tcp_fin_timeout_ms", 0, 3_600_000),
     number("tcp_challenge_ack_limit", 0, 1 << 30),
     number("tcp_invalid_ratelimit_ms", 0, 3_600_000),
+    number("tcp_dsack", 0, 1),
+    number("tcp_recovery", 0, 7),
+    number("tcp_early_retrans", 0, 3),
+    number("tcp_frto", 0, 2),
+    number("tcp_timeout_min_us", 1, 1_000_000),
 ];
 
 /// The keys of the table `[ip]`.

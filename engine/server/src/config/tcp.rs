@@ -83,6 +83,27 @@ pub struct TcpConfig {
     /// How soon a connection that has answered ten invalid segments may answer one more, in milliseconds; 0: at once.
     #[arg(long, value_name = "MILLISECONDS")]
     pub tcp_invalid_ratelimit_ms: u32,
+
+    /// 1: the peer is told by SACK what it has sent twice (RFC 2883). 0: it is not.
+    #[arg(long, value_name = "SWITCH")]
+    pub tcp_dsack: u8,
+
+    /// 1: losses are told from reordering by time (RACK, RFC 8985); 2 more: by a window that is never widened; 4 more: without counting
+    /// duplicates. 0: by counting alone (RFC 6675).
+    #[arg(long, value_name = "BITS")]
+    pub tcp_recovery: u8,
+
+    /// 3: a lost tail is probed before the timeout (RFC 8985). 0: it is not.
+    #[arg(long, value_name = "SWITCH")]
+    pub tcp_early_retrans: u8,
+
+    /// 1 or 2: a timeout is undone when new data prove it wrong (RFC 5682). 0: it is not.
+    #[arg(long, value_name = "SWITCH")]
+    pub tcp_frto: u8,
+
+    /// How long a probe of a lost tail and the wait for reordered segments last at least, in microseconds.
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub tcp_timeout_min_us: u32,
 }
 
 impl Default for TcpConfig {
@@ -105,6 +126,11 @@ impl Default for TcpConfig {
             tcp_fin_timeout_ms: 60_000,
             tcp_challenge_ack_limit: 1_000,
             tcp_invalid_ratelimit_ms: 500,
+            tcp_dsack: 1,
+            tcp_recovery: 1,
+            tcp_early_retrans: 3,
+            tcp_frto: 2,
+            tcp_timeout_min_us: 2_000,
         }
     }
 }

@@ -111,6 +111,11 @@ fn settings(config: &Config, addresses: &Addresses, gateways: &[IpAddr]) -> Stac
             tcp_fin_timeout_ms: tcp.tcp_fin_timeout_ms,
             tcp_challenge_ack_limit: tcp.tcp_challenge_ack_limit,
             tcp_invalid_ratelimit_ms: tcp.tcp_invalid_ratelimit_ms,
+            tcp_dsack: tcp.tcp_dsack > 0,
+            tcp_recovery: tcp.tcp_recovery,
+            tcp_early_retrans: tcp.tcp_early_retrans,
+            tcp_frto: tcp.tcp_frto,
+            tcp_timeout_min_us: tcp.tcp_timeout_min_us,
             receive_buffer: tcp.tcp_rmem_max,
             send_buffer: tcp.tcp_wmem_max,
             ..StackTcpConfig::default()
