@@ -21,6 +21,7 @@
 //! | `resolution` | ARP and neighbour discovery |
 //! | [`icmp_errors`], [`path_mtu`] | what routers say about connections and paths |
 //! | `challenges` | how many challenge ACKs |
+//! | `congestion` | the algorithm of a connection or listener |
 //! | [`report`], [`invariants`] | what is in use; what must hold between turns |
 //! | [`tables`], [`peers`], [`neighbour`] | look-ups, here and on other shards; who is on the link |
 
@@ -30,6 +31,7 @@ pub mod burst;
 mod challenges;
 pub mod closing;
 pub mod config;
+mod congestion;
 mod cookies;
 pub mod counters;
 mod duplicates;
@@ -192,6 +194,8 @@ pub struct Stack {
     answers: RateLimit,
     challenges: Challenges,
     next_port: u16,
+    /// Where the search for congestion records that are not needed goes on.
+    congestion_hand: u32,
     counters: Counters,
 }
 
@@ -266,6 +270,7 @@ impl Stack {
             accept_budget_left: 0,
             answers: RateLimit::new(config.answers_per_second_max),
             challenges: Challenges::new(config.tcp.tcp_challenge_ack_limit),
+            congestion_hand: 0,
             next_port: config.port_range.0
                 + (secrets.ports[0] as u16) % (config.port_range.1 - config.port_range.0 + 1),
             counters: Counters::default(),

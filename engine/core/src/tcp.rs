@@ -11,6 +11,7 @@
 //! | [`timer`], [`rtt`] | what expires and when |
 //! | [`recovery`], [`scoreboard`], [`congestion`] | what is lost, and how much may be in flight |
 //! | [`pools`] | what a connection has only while it needs it |
+//! | [`ecn`] | congestion that routers tell of |
 //! | [`time_wait`] | what is left afterwards |
 
 pub mod clock;
@@ -18,6 +19,7 @@ pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod cookie;
+pub mod ecn;
 pub mod handshake;
 pub mod input;
 pub mod invalid;

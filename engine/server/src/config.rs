@@ -21,8 +21,8 @@ pub use file::ConfigError;
 pub use ip::IpConfig;
 pub use tcp::TcpConfig;
 pub use values::{
-    AddressKind, BackendChoice, Cidr, Cores, HugePages, LabChoice, Mode, PortRange, Queues, ReuseSwitch,
-    ZeroCopy,
+    AddressKind, BackendChoice, Cidr, CongestionControl, Cores, HugePages, LabChoice, Mode, PortRange,
+    Queues, ReuseSwitch, ZeroCopy,
 };
 
 /// The configuration of a server. Every field has a safe default.

@@ -9,6 +9,7 @@ use crate::port::{Medium, Transmit};
 use crate::shard::{CloseReason, ConnectError, ConnectionId, Events, Origin};
 use crate::table::{Entry, Kind};
 use crate::tcp::connection::{Agreement, Doom, Ends, Farewell, Route, begin};
+use crate::tcp::ecn::EcnSetup;
 use crate::tcp::handshake::{PeerSyn, SynPhase, SynSent, syn_window};
 use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::Flag;
@@ -211,7 +212,8 @@ impl Stack {
         record.sent_us = self.clock.us;
         let local = self.config.addresses[connection.route.local()].cidr.address();
         let remote = self.warm[record.connection.index as usize].remote;
-        let way = egress::Route { mac: *mac, local, remote };
+        let traffic_class = connection.route.not_ect().traffic_class();
+        let way = egress::Route { mac: *mac, local, remote, traffic_class };
         if record.phase == SynPhase::SynReceived {
             let record = *record;
             return self.send_crossed(transmit, &record, &way);
@@ -229,7 +231,8 @@ impl Stack {
             remote_port: connection.ports.remote(),
             seq: connection.snd_nxt - 1,
             ack: SequenceNumber::default(),
-            flags: Control::SYN,
+            flags: Control::SYN
+                | EcnSetup::to_ask(tcp.tcp_ecn, tcp.tcp_ecn_fallback, record.retries).syn_bits(),
             window: syn_window(tcp),
             timestamps: None,
         };
@@ -285,7 +288,10 @@ impl Stack {
 
     /// SYN+ACK: the connection's block is filled in; what the application has queued stays.
     fn complete_open(&mut self, key: Key, record: &SynSent, arrival: &Arrival<'_>) -> bool {
-        let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
+        let tcp = &self.config.tcp;
+        let asked = EcnSetup::to_ask(tcp.tcp_ecn, tcp.tcp_ecn_fallback, record.retries);
+        let ecn = EcnSetup::of_syn_ack(arrival.segment.control, asked);
+        let peer = PeerSyn { ecn, ..PeerSyn::read(&arrival.segment, arrival.tuple.remote, tcp) };
         let rtt = (record.retries == 1).then(|| self.clock.us.wrapping_sub(record.sent_us));
         let resent = record.retries.saturating_sub(1);
         let path_mss = self.path_mss(arrival.tuple.remote);

@@ -131,7 +131,7 @@ impl Stack {
             Medium::Ethernet => super::ingress::source_mac(frame),
             Medium::Ip => MacAddress::ZERO,
         };
-        Route { mac, local: addresses.destination, remote: addresses.source }
+        Route { mac, local: addresses.destination, remote: addresses.source, traffic_class: 0 }
     }
 
     /// RFC 4443: echo; neighbour discovery goes its own way.

@@ -5,6 +5,7 @@ use crate::port::Transmit;
 use crate::shard::Events;
 use crate::table::{Entry, Kind};
 use crate::tcp::cookie::clock_with_options;
+use crate::tcp::ecn::EcnSetup;
 use crate::tcp::handshake::{PeerSyn, syn_window};
 use crate::wire::tcp::Flags as Control;
 
@@ -28,6 +29,8 @@ impl Stack {
     pub(super) fn send_cookie<T: Transmit>(&mut self, transmit: &mut T, arrival: &Arrival<'_>) {
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
         let tcp = &self.config.tcp;
+        // Without timestamps nothing remembers it.
+        let ecn = if peer.timestamp.is_some() { peer.ecn } else { EcnSetup::Absent };
         let flow = arrival.hashed.flow(&self.secrets);
         let clock = clock_with_options(self.clock.ms, &peer).wrapping_add(flow.ts_offset);
         let options = peer.reply_options(path_mss(self.capabilities.mtu, arrival.tuple.remote), clock, tcp);
@@ -36,7 +39,7 @@ impl Stack {
             remote_port: arrival.tuple.remote_port,
             seq: self.secrets.cookie(&arrival.tuple, &peer, self.now),
             ack: peer.irs + 1,
-            flags: Control::SYN | Control::ACK,
+            flags: Control::SYN | Control::ACK | ecn.syn_ack_bits(),
             window: syn_window(tcp),
             timestamps: None,
         };

@@ -158,6 +158,8 @@ counters! {
     address_conflicts,
     /// Segments made smaller because a router said so.
     path_mtu_lowered,
+    /// Times that congestion control had to do without a record.
+    congestion_records_refused,
     /// Echo requests answered.
     echoes,
     /// ARP requests and neighbor solicitations answered.

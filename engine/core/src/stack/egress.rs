@@ -29,6 +29,8 @@ pub struct Route {
     pub local: Address,
     /// The peer's.
     pub remote: Address,
+    /// DSCP and ECN.
+    pub traffic_class: u8,
 }
 
 /// Sends a TCP segment with `payload_len` octets, which `fill` writes and sums.
@@ -142,7 +144,7 @@ fn network_headers(
             destination: destination.into(),
             protocol,
             payload_len: len as u16,
-            traffic_class: 0,
+            traffic_class: route.traffic_class,
             ttl,
             // RFC 6864: an atomic datagram needs no identification.
             identification: 0,
@@ -154,7 +156,7 @@ fn network_headers(
             destination: route.remote.octets().into(),
             next_header: protocol,
             payload_len: len as u16,
-            traffic_class: 0,
+            traffic_class: route.traffic_class,
             flow_label: 0,
             hop_limit: ttl,
         }

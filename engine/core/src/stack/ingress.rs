@@ -57,7 +57,7 @@ pub(super) struct Arrival<'a> {
 impl Arrival<'_> {
     /// Where an answer goes: back the way it came.
     pub(super) fn route(&self) -> Route {
-        Route { mac: self.mac, local: self.tuple.local, remote: self.tuple.remote }
+        Route { mac: self.mac, local: self.tuple.local, remote: self.tuple.remote, traffic_class: 0 }
     }
 }
 
@@ -294,6 +294,7 @@ fn segment_of<'a>(frame: &'a [u8], packet: &Packet, fields: &TcpFields) -> Segme
         control: fields.flags,
         timestamps,
         options,
+        ecn: packet.ecn(),
         payload: packet.payload(frame),
     }
 }

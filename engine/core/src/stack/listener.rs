@@ -6,6 +6,7 @@ use core::net::IpAddr;
 
 use crate::base::slab::Key;
 use crate::shard::{CloseReason, ConnectionId};
+use crate::tcp::congestion::CongestionControl;
 use crate::tcp::connection::{Doom, Farewell};
 use crate::wire::Tuple;
 
@@ -93,6 +94,8 @@ pub(super) struct Listener {
     pub(super) backlog: u32,
     /// Half-open connections of this listener.
     pub(super) half_open: u32,
+    /// How the windows of its connections grow; none: as the configuration says.
+    pub(super) congestion_control: Option<CongestionControl>,
 }
 
 impl Stack {
@@ -115,7 +118,8 @@ impl Stack {
         let number = self.listeners_opened;
         self.listeners_opened = number.wrapping_add(1);
         let queue = VecDeque::with_capacity(backlog as usize);
-        let listener = Listener { number, binding: Some(binding), queue, backlog, half_open: 0 };
+        let binding = Some(binding);
+        let listener = Listener { number, binding, queue, backlog, half_open: 0, congestion_control: None };
         match self.listeners.get_mut(index) {
             Some(place) => *place = listener,
             None => self.listeners.push(listener),
@@ -155,6 +159,12 @@ impl Stack {
     /// The listener of this name, if it is open.
     pub(super) fn listener(&self, id: ListenerId) -> Option<&Listener> {
         let listener = self.listeners.get(usize::from(id.index))?;
+        (listener.number == id.number && listener.binding.is_some()).then_some(listener)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn listener_mut(&mut self, id: ListenerId) -> Option<&mut Listener> {
+        let listener = self.listeners.get_mut(usize::from(id.index))?;
         (listener.number == id.number && listener.binding.is_some()).then_some(listener)
     }
 

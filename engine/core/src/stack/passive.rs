@@ -6,7 +6,9 @@ use crate::port::Transmit;
 use crate::shard::{Events, Origin};
 use crate::table::{Entry, FamilyPlace, Kind};
 use crate::tcp::connection::{self, Agreement, Connection, Ends, Warm, begin};
+use crate::tcp::ecn::EcnSetup;
 use crate::tcp::handshake::{PeerSyn, SynReceived, syn_window};
+use crate::tcp::segment::Segment;
 use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::Flag;
 use crate::wire::Tuple;
@@ -157,12 +159,12 @@ impl Stack {
             remote_port: tuple.remote_port,
             seq: record.iss,
             ack: record.rcv_nxt(),
-            flags: Control::SYN | Control::ACK,
+            flags: Control::SYN | Control::ACK | record.peer().ecn.syn_ack_bits(),
             window: syn_window(tcp),
             timestamps: None,
         };
         let options = record.peer().reply_options(own_mss, clock, tcp);
-        let route = Route { mac: record.mac, local: tuple.local, remote: tuple.remote };
+        let route = Route { mac: record.mac, local: tuple.local, remote: tuple.remote, traffic_class: 0 };
         self.half_open_wheel.arm(index, self.now + timeout);
         self.send_opening(transmit, &route, &head, &options);
     }
@@ -186,6 +188,7 @@ impl Stack {
         if control.intersects(Control::SYN) {
             return if segment.seq == peer.irs && !control.intersects(Control::ACK) {
                 // The peer has not seen our SYN+ACK.
+                self.note_fallback(key, segment);
                 self.send_syn_ack(transmit, key);
             } else {
                 self.counters.drop(DropReason::UnexpectedSyn);
@@ -219,6 +222,15 @@ impl Stack {
         }
         if let Some(id) = self.complete_handshake(transmit, events, key, &record, arrival) {
             self.take_first(transmit, events, id, &arrival.segment);
+        }
+    }
+
+    /// RFC 3168 section 6.1.1: one SYN that does not ask for ECN, and there is none.
+    fn note_fallback(&mut self, key: Key, syn: &Segment<'_>) {
+        if EcnSetup::of_syn(syn, self.config.tcp.tcp_ecn) == EcnSetup::Absent
+            && let Some(record) = self.half_open.get_mut(key)
+        {
+            record.forget_ecn();
         }
     }
 
@@ -339,6 +351,9 @@ impl Stack {
         let (mut connection, mut warm) = begin(&ends, iss + 1, &self.config.tcp);
         connection.agree(&mut warm, &agreed, &self.config.tcp, self.now);
         warm.listener = Some(listener as u8);
+        if let Some(algorithm) = self.listeners[listener].congestion_control {
+            warm.congestion_control = algorithm;
+        }
         let new = self.insert_connection(connection, warm);
         if new.is_none() {
             self.neighbours.release(neighbour);

@@ -3,7 +3,7 @@
 use crate::port::{Medium, Transmit};
 use crate::tcp::clock::Clock;
 use crate::tcp::config::TcpConfig;
-use crate::tcp::connection::Connection;
+use crate::tcp::connection::{Connection, Route};
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
 use crate::tcp::{output, predict, timer, window};
@@ -83,9 +83,11 @@ impl Stack {
     /// windows have room for it; what is left the general path must judge.
     #[inline(never)]
     fn stream<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
-        if !self.has_template(index) {
+        let route = self.connections.at(index).route;
+        if !self.has_template(route) {
             return Replied::No;
         }
+        self.restart_after_idle(index);
         let config = &self.config.tcp;
         let connection = self.connections.at_mut(index);
         let mss = u32::from(connection.mss);
@@ -162,7 +164,9 @@ impl Stack {
         index: u32,
         flags: Control,
     ) -> Replied {
-        if !self.has_template(index) {
+        // RFC 3168 section 6.1.4: what has no new octets is not ECN-capable.
+        let route = self.connections.at(index).route.not_ect();
+        if !self.has_template(route) {
             return Replied::No;
         }
         let config = &self.config.tcp;
@@ -189,11 +193,10 @@ impl Stack {
         }
     }
 
-    /// Makes sure that the template is the one for this connection, if there can be one.
-    pub(super) fn has_template(&mut self, index: u32) -> bool {
-        let route = self.connections.at(index).route;
+    /// Makes sure that the template is the one for this route, if there can be one.
+    pub(super) fn has_template(&mut self, route: Route) -> bool {
         if !self.template.is_for(route, self.neighbours.changes()) {
-            let Some(template) = self.make_template(index) else { return false };
+            let Some(template) = self.make_template(route) else { return false };
             self.template = template;
         }
         true
@@ -202,7 +205,8 @@ impl Stack {
     /// The reply goes another way than the last one.
     #[inline(never)]
     fn reply_elsewhere<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Replied {
-        if self.has_template(index) { self.reply_out_of_line(transmit, index) } else { Replied::No }
+        let route = self.connections.at(index).route;
+        if self.has_template(route) { self.reply_out_of_line(transmit, index) } else { Replied::No }
     }
 
     /// The same as [`Stack::reply`], not inlined.
@@ -211,17 +215,16 @@ impl Stack {
         self.reply(transmit, index)
     }
 
-    /// The headers towards a connection's peer; `None` where they cannot be written in advance.
+    /// The headers of what leaves by `route`; `None` where they cannot be written in advance.
     #[cold]
-    fn make_template(&mut self, index: u32) -> Option<Template> {
-        let connection = self.connections.at(index);
+    fn make_template(&mut self, route: Route) -> Option<Template> {
         if !matches!(self.capabilities.medium, Medium::Ethernet) {
             return None;
         }
-        let local = self.config.addresses.get(connection.route.local())?.cidr.address().as_v4()?;
-        let mac = self.neighbours.link_to_use(connection.route.neighbour(), self.now).copied()?;
+        let local = self.config.addresses.get(route.local())?.cidr.address().as_v4()?;
+        let mac = self.neighbours.link_to_use(route.neighbour(), self.now).copied()?;
         let changes = self.neighbours.changes();
-        Some(Template::new(connection.route, changes, &mac, &self.capabilities.mac, local))
+        Some(Template::new(route, changes, &mac, &self.capabilities.mac, local))
     }
 }
 

@@ -200,7 +200,7 @@ impl Stack {
             target: target.octets().into(),
             target_link_address: Some(self.capabilities.mac),
         };
-        self.send_ndp(transmit, &Route { mac, local: target, remote }, &reply);
+        self.send_ndp(transmit, &Route { mac, local: target, remote, traffic_class: 0 }, &reply);
     }
 
     fn send_ndp<T: Transmit>(&mut self, transmit: &mut T, route: &Route, repr: &NdpRepr) {
@@ -255,7 +255,7 @@ impl Stack {
                 };
                 let request =
                     NdpRepr::Solicitation { target, source_link_address: Some(self.capabilities.mac) };
-                self.send_ndp(transmit, &Route { mac, local: own, remote }, &request);
+                self.send_ndp(transmit, &Route { mac, local: own, remote, traffic_class: 0 }, &request);
             }
         }
     }

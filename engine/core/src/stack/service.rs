@@ -84,6 +84,9 @@ impl Stack {
         events: &mut E,
         index: u32,
     ) -> Served {
+        if self.pools.congestion.has_refused() {
+            self.reclaim_congestion_records();
+        }
         self.tell(events, index);
         let connection = self.connections.at(index);
         if connection.flags.has(Flag::Doomed) {

@@ -3,6 +3,7 @@
 use crate::base::slab::Key;
 use crate::port::Transmit;
 use crate::shard::{CloseReason, Events, Origin};
+use crate::tcp::ecn::EcnSetup;
 use crate::tcp::handshake::{PeerSyn, SynPhase, SynSent, syn_window};
 use crate::tcp::segment::Segment;
 use crate::tcp::state::Flag;
@@ -24,6 +25,8 @@ impl Stack {
         arrival: &Arrival<'_>,
     ) {
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
+        // RFC 3168 says nothing of SYNs that cross.
+        let peer = PeerSyn { ecn: EcnSetup::Absent, ..peer };
         let own_mss = self.path_mss(arrival.tuple.remote);
         let Some(connection) = self.connections.get_mut(record.connection) else { return };
         let warm = &mut self.warm[record.connection.index as usize];

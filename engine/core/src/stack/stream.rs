@@ -12,7 +12,8 @@ use super::egress::NoFrame;
 use super::transmit::{Sent, plain_head, receive_window};
 
 /// Flags that a connection has as in [`STREAMING`] while nothing but new octets is to be sent.
-const LOOKED_AT: Flags = Flags::of(&[Flag::Timestamps, Flag::Probe, Flag::Recovering]);
+const LOOKED_AT: Flags =
+    Flags::of(&[Flag::Timestamps, Flag::Probe, Flag::Recovering, Flag::EcnEcho, Flag::EcnReduced]);
 const STREAMING: Flags = Flags::of(&[Flag::Timestamps]);
 
 impl Stack {
@@ -35,7 +36,8 @@ impl Stack {
     /// Sends up to `count` full segments out of one chunk.
     #[inline(never)]
     fn send_run<T: Transmit>(&mut self, transmit: &mut T, index: u32, count: u32) -> Result<Sent, NoFrame> {
-        if !self.has_template(index) {
+        let route = self.connections.at(index).route;
+        if !self.has_template(route) {
             return Ok(Sent::Nothing);
         }
         let config = &self.config.tcp;

@@ -4,12 +4,13 @@ use crate::buffer::ReceivePool;
 use crate::port::Transmit;
 use crate::tcp::clock::Clock;
 use crate::tcp::config::TcpConfig;
-use crate::tcp::connection::Connection;
+use crate::tcp::connection::{self, Connection};
 use crate::tcp::input::Fin;
 use crate::tcp::output::{self, Novelty, Piece, Push};
 use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::Flag;
 use crate::tcp::window;
+use crate::tcp::{congestion, ecn};
 use crate::wire::tcp::{Flags as Control, SackBlock, SackBlocks, Timestamps};
 use crate::wire::{Address, Parity, Sum};
 
@@ -30,6 +31,7 @@ impl Stack {
     /// Sends what may be sent, and says whether that was anything.
     pub(super) fn send_pieces<T: Transmit>(&mut self, transmit: &mut T, index: u32) -> Result<Sent, NoFrame> {
         let mut sent = Sent::Nothing;
+        self.restart_after_idle(index);
         loop {
             if self.send_full_run(transmit, index)? == Sent::Something {
                 sent = Sent::Something;
@@ -54,6 +56,17 @@ impl Stack {
         }
     }
 
+    /// Nothing was sent for a while: slow start, if the configuration asks for it.
+    #[inline]
+    pub(super) fn restart_after_idle(&mut self, index: u32) {
+        let connection = self.connections.at_mut(index);
+        if connection.flight() == 0 && connection.unsent() > 0 {
+            let warm = &mut self.warm[index as usize];
+            let pool = &mut self.pools.congestion;
+            congestion::restart_after_idle(connection, warm, pool, &self.config.tcp, self.now);
+        }
+    }
+
     /// Builds one segment in a frame, ACK on board.
     fn send_piece<T: Transmit>(
         &mut self,
@@ -61,7 +74,8 @@ impl Stack {
         index: u32,
         piece: &Piece,
     ) -> Result<(), NoFrame> {
-        let mut flags = Control::ACK;
+        let held = self.connections.at(index).flags;
+        let mut flags = Control::ACK | ecn::echo(held);
         if matches!(piece.push, Push::Last) && piece.len > 0 {
             flags |= Control::PSH;
         }
@@ -69,6 +83,9 @@ impl Stack {
             flags |= Control::FIN;
         }
         let is_again = matches!(piece.novelty, Novelty::Again);
+        if !is_again && piece.len > 0 && held.has(Flag::EcnReduced) {
+            flags |= Control::CWR;
+        }
         let mut sent = Sent::Something;
         if is_again || !self.send_plain(transmit, index, piece.seq, flags, piece.len)? {
             sent = self.gather_piece(transmit, index, piece, flags)?;
@@ -96,7 +113,9 @@ impl Stack {
         flags: Control,
         len: u32,
     ) -> Result<bool, NoFrame> {
-        if !self.connections.at(index).flags.has(Flag::Timestamps) || !self.has_template(index) {
+        let connection = self.connections.at(index);
+        let route = route_of(connection, len);
+        if !connection.flags.has(Flag::Timestamps) || !self.has_template(route) {
             return Ok(false);
         }
         let connection = self.connections.at_mut(index);
@@ -122,7 +141,10 @@ impl Stack {
         piece: &Piece,
         flags: Control,
     ) -> Result<Sent, NoFrame> {
-        let Some((route, head)) = self.head(index, piece.seq, flags) else { return Ok(Sent::Nothing) };
+        let Some((mut route, head)) = self.head(index, piece.seq, flags) else { return Ok(Sent::Nothing) };
+        if matches!(piece.novelty, Novelty::New) {
+            route.traffic_class = route_of(self.connections.at(index), piece.len).traffic_class();
+        }
         let connection = self.connections.at_mut(index);
         let offset = piece.seq.since(connection.snd_una);
         let is_again = matches!(piece.novelty, Novelty::Again);
@@ -147,7 +169,7 @@ impl Stack {
         Ok(Sent::Something)
     }
 
-    /// The way and the head of a segment of this connection, with the window and timestamps of now.
+    /// The way and the head of a segment without new octets of this connection, with the window and timestamps of now.
     /// `None` while the next hop is not known.
     #[inline]
     pub(super) fn head(&mut self, index: u32, seq: SequenceNumber, flags: Control) -> Option<(Route, Head)> {
@@ -171,7 +193,8 @@ impl Stack {
             window,
             timestamps,
         };
-        Some((Route { mac, local, remote }, head))
+        let traffic_class = connection.route.not_ect().traffic_class();
+        Some((Route { mac, local, remote, traffic_class }, head))
     }
 
     /// An ACK alone, when one is owed and no segment has carried it; or a window update or probe.
@@ -189,8 +212,9 @@ impl Stack {
         }
         // A probe lies just before the window, so that the peer has to answer (RFC 9293 section 3.8.6.1).
         let seq = if is_probe { connection.snd_una - 1 } else { connection.snd_nxt };
+        let flags = Control::ACK | ecn::echo(connection.flags);
         let is_plain = connection.receive.is_none() && self.duplicate_of(index).is_none();
-        let sent = if is_plain { self.send_plain(transmit, index, seq, Control::ACK, 0) } else { Ok(false) };
+        let sent = if is_plain { self.send_plain(transmit, index, seq, flags, 0) } else { Ok(false) };
         let sent = match sent {
             Ok(false) => self.send_sack(transmit, index, seq),
             Ok(true) | Err(NoFrame) => sent,
@@ -221,7 +245,8 @@ impl Stack {
         index: u32,
         seq: SequenceNumber,
     ) -> Result<bool, NoFrame> {
-        let Some((route, head)) = self.head(index, seq, Control::ACK) else { return Ok(false) };
+        let flags = Control::ACK | ecn::echo(self.connections.at(index).flags);
+        let Some((route, head)) = self.head(index, seq, flags) else { return Ok(false) };
         let connection = self.connections.at(index);
         let mut sack = SackBlocks::NONE;
         if let Some(duplicate) = self.duplicate_of(index) {
@@ -256,6 +281,13 @@ impl Stack {
         let is_noted = self.connections.at(index).flags.has(Flag::Duplicate);
         if is_noted { self.duplicates.of(self.connections.key_at(index)?) } else { None }
     }
+}
+
+/// The way of a segment with `len` new octets. RFC 3168 sections 6.1.4 to 6.1.6: only they are ECN-capable, and not when
+/// they probe a window.
+#[inline]
+fn route_of(connection: &Connection, len: u32) -> connection::Route {
+    if len == 0 || connection.flags.has(Flag::Probe) { connection.route.not_ect() } else { connection.route }
 }
 
 /// The head of a plain segment of a connection with timestamps.

@@ -1,6 +1,7 @@
 //! The knobs of TCP under their Linux names, with their defaults and bounds.
 
 use super::congestion::CongestionControl;
+use super::ecn::EcnMode;
 
 /// TCP's settings for one stack. Names are those of Linux's sysctls and socket options where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,12 @@ pub struct TcpConfig {
     pub initial_window: u8,
     /// How the congestion window grows, unless a listener or connection says otherwise (`TCP_CONGESTION`).
     pub tcp_congestion_control: CongestionControl,
+    /// What is done about explicit congestion notification (RFC 3168).
+    pub tcp_ecn: EcnMode,
+    /// Whether a SYN that asks for ECN and is not answered is sent again without (RFC 3168 section 6.1.1.1).
+    pub tcp_ecn_fallback: bool,
+    /// Whether a connection that has not sent for a timeout begins with the initial window again (RFC 5681 section 4.1).
+    pub tcp_slow_start_after_idle: bool,
     /// Whether small segments leave at once (`TCP_NODELAY`).
     pub tcp_nodelay: bool,
     /// Smallest payload per segment that a peer can make us use, bytes (`tcp_min_snd_mss`).
@@ -107,7 +114,10 @@ impl Default for TcpConfig {
             receive_buffer: 256 << 10,
             send_buffer: 256 << 10,
             initial_window: 10,
-            tcp_congestion_control: CongestionControl::Reno,
+            tcp_congestion_control: CongestionControl::Cubic,
+            tcp_ecn: EcnMode::Accept,
+            tcp_ecn_fallback: true,
+            tcp_slow_start_after_idle: true,
             tcp_nodelay: true,
             tcp_min_snd_mss: 48,
             tcp_challenge_ack_limit: 1000,

@@ -10,20 +10,23 @@
 //! | [`undo`] | that was a mistake |
 //! | [`release`] | the connection is gone |
 
-use core::num::NonZeroU32;
-
-use crate::base::OutOfMemory;
-use crate::base::slab::PlainSlab;
 use crate::base::time::Instant;
 
+use super::config::TcpConfig;
 use super::connection::{Connection, Warm};
-use super::seq::SequenceNumber;
 use super::state::Flag;
 
 mod control;
+mod cubic;
+mod hystart;
+mod record;
 mod reno;
 
 pub use control::{CongestionControl, UnknownAlgorithm};
+use cubic::Path;
+use hystart::Pace;
+pub use record::CongestionPool;
+use record::{Record, Stage};
 use reno::Reno;
 
 /// The largest window, octets: beyond what a scaled window can ever admit.
@@ -47,6 +50,8 @@ pub enum Signal {
     Loss,
     /// The retransmission timer has expired.
     Timeout,
+    /// The peer echoes that a router has marked a packet (RFC 3168).
+    Echo,
 }
 
 /// The window and the threshold as they were before a [`Signal`], to [`undo`] it.
@@ -58,81 +63,6 @@ pub struct Before {
     pub ssthresh: u32,
 }
 
-/// What a connection's algorithm remembers; taken from a pool when its window is used up for the first time.
-#[derive(Clone, Debug)]
-struct Record {
-    /// Up to here, acknowledgments have made the window grow, or were found not to.
-    counted: SequenceNumber,
-    /// What is before was sent while the window was used up.
-    limited_end: SequenceNumber,
-    reno: Reno,
-}
-
-/// The records of a shard.
-#[derive(Debug)]
-pub struct CongestionPool {
-    records: PlainSlab<Record>,
-    /// How often there was none.
-    refused: u64,
-}
-
-impl CongestionPool {
-    /// A pool of `congestions_max` records.
-    ///
-    /// # Errors
-    /// [`OutOfMemory`] if the address space cannot be reserved.
-    pub fn new(congestions_max: u32) -> Result<Self, OutOfMemory> {
-        Ok(Self { records: PlainSlab::new(congestions_max)?, refused: 0 })
-    }
-
-    /// Records in use.
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether no record is in use.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Where the records lie.
-    pub fn address_range(&self) -> core::ops::Range<usize> {
-        self.records.address_range()
-    }
-
-    /// How often a connection had to do without a record since this was asked last.
-    pub fn take_refused(&mut self) -> u64 {
-        core::mem::take(&mut self.refused)
-    }
-
-    /// The record of a connection; a new one, if it has none and one is free.
-    fn of(&mut self, connection: &Connection, warm: &mut Warm) -> Option<&mut Record> {
-        if warm.congestion.is_none() {
-            let una = connection.snd_una;
-            let record = Record { counted: una, limited_end: una, reno: Reno::default() };
-            let Ok(key) = self.records.insert(record) else {
-                self.refused += 1;
-                return None;
-            };
-            warm.congestion = NonZeroU32::new(key.index + 1);
-        }
-        Some(self.records.at_mut(warm.congestion?.get() - 1))
-    }
-}
-
-impl Record {
-    /// How many octets count for the window's growth now that `acked` are acknowledged up to `una`. Acknowledgments that
-    /// nobody asked about while less than half the window was in flight are made up for.
-    fn take_credit(&mut self, una: SequenceNumber, acked: &Acked, is_full: bool) -> u32 {
-        let before = una - acked.octets;
-        let late = before.earliest(self.limited_end);
-        let late = if late.is_after(self.counted) { late.since(self.counted) } else { 0 };
-        let is_covered = is_full || before.is_before(self.limited_end);
-        self.counted = una;
-        late + if is_covered { acked.octets } else { 0 }
-    }
-}
-
 /// Whether so many octets in flight can make the window grow: half of it and less never does.
 #[inline(always)]
 pub fn may_grow(connection: &Connection, flight: u32) -> bool {
@@ -141,50 +71,72 @@ pub fn may_grow(connection: &Connection, flight: u32) -> bool {
 
 /// New data was acknowledged. Does nothing unless the window [may grow](may_grow).
 pub fn on_ack(connection: &mut Connection, warm: &mut Warm, pool: &mut CongestionPool, acked: Acked) {
+    let is_reduced = connection.flags.has(Flag::Reduced);
+    if is_reduced && !connection.snd_una.is_before(warm.reduced) {
+        connection.flags.take(Flag::Reduced);
+    }
     if !may_grow(connection, acked.flight) {
         return;
     }
     let is_slow_start = connection.cwnd < warm.ssthresh;
     let (cwnd, mss) = (connection.cwnd, u32::from(connection.mss));
-    let is_after_timeout = is_slow_start && connection.flags.has(Flag::Reduced);
-    if connection.flags.has(Flag::Reduced) {
-        if !connection.snd_una.is_before(warm.reduced) {
-            connection.flags.take(Flag::Reduced);
-        } else if !is_slow_start {
-            return;
-        }
+    let is_after_timeout = is_slow_start && is_reduced;
+    if connection.flags.has(Flag::Reduced) && !is_slow_start {
+        return;
     }
     // As Linux: in slow start half a window proves that there is room for twice as much.
     let is_full =
         if is_slow_start { acked.flight.saturating_mul(2) > cwnd } else { acked.flight + mss > cwnd };
-    let una = connection.snd_una;
-    let end = connection.snd_nxt;
-    let algorithm = warm.congestion_control;
-    let ssthresh = warm.ssthresh;
     let Some(record) = pool.of(connection, warm) else {
         if is_full {
             connection.cwnd = grown_by_itself(cwnd, mss, acked.octets, is_slow_start);
         }
         return;
     };
-    let credit = record.take_credit(una, &acked, is_full);
+    let credit = record.take_credit(connection.snd_una, &acked, is_full);
     if is_full {
-        record.limited_end = end;
-    }
-    if credit == 0 {
-        return;
+        record.limited_end = connection.snd_nxt;
     }
     let grown = if is_slow_start {
         // RFC 3465 section 2.2: by what was acknowledged, however many segments; as Linux, without its limit L. Section 2.3:
         // after a timeout an ACK may cover what never left the path, and counts as one segment.
         let credit = if is_after_timeout { credit.min(mss) } else { credit };
-        cwnd.saturating_add(credit).min(ssthresh.max(cwnd))
-    } else {
-        match algorithm {
-            CongestionControl::Reno => record.reno.grow(cwnd, mss, credit),
+        grow_slowly(connection, warm, record, credit, &acked)
+    } else if credit > 0 {
+        let path = Path { cwnd, mss, srtt_us: connection.round_trip.srtt_us() };
+        match record.stage.avoid() {
+            Stage::Reno(reno) => reno.grow(cwnd, mss, credit),
+            Stage::Cubic(cubic) => cubic.grow(&path, credit, acked.now),
+            Stage::HyStart(_) => cwnd,
         }
+    } else {
+        cwnd
     };
     connection.cwnd = grown.min(CWND_MAX);
+}
+
+/// The window after `credit` more octets in slow start.
+fn grow_slowly(
+    connection: &Connection,
+    warm: &mut Warm,
+    record: &mut Record,
+    credit: u32,
+    acked: &Acked,
+) -> u32 {
+    let cwnd = connection.cwnd;
+    let pace = match &mut record.stage {
+        Stage::HyStart(hystart) => hystart.on_ack(connection.snd_una, connection.snd_nxt, credit, acked),
+        Stage::Reno(_) | Stage::Cubic(_) => Pace::Grow(credit),
+    };
+    match pace {
+        // Beyond the threshold, congestion avoidance goes on.
+        Pace::Grow(octets) => cwnd.saturating_add(octets).min(warm.ssthresh),
+        Pace::Over(octets) => {
+            // RFC 9406 section 4.2: the threshold is where slow start has ended.
+            warm.ssthresh = cwnd.saturating_add(octets).min(warm.ssthresh);
+            warm.ssthresh
+        }
+    }
 }
 
 /// RFC 5681 section 3.1, equations 2 and 3: what can be done without remembering anything.
@@ -211,45 +163,86 @@ pub fn enter_recovery(
     let before = Before { cwnd: connection.cwnd, ssthresh: warm.ssthresh };
     let mss = u32::from(connection.mss);
     let is_repeat = connection.flags.has(Flag::Reduced) && connection.snd_una.is_before(warm.reduced);
+    if is_repeat && signal == Signal::Echo {
+        return before;
+    }
+    // RFC 5681 section 3.2 step 1: segments that limited transmit has added do not count.
+    let used = flight.min(connection.cwnd);
+    let record = pool.of(connection, warm);
     if !is_repeat {
-        // RFC 5681 section 3.2 step 1: segments that limited transmit has added do not count.
-        let used = flight.min(connection.cwnd);
-        warm.ssthresh = match warm.congestion_control {
-            CongestionControl::Reno => Reno::ssthresh(used, mss),
-        };
         warm.reduced = connection.snd_nxt;
         connection.flags.set(Flag::Reduced);
+        if connection.flags.has(Flag::Ecn) {
+            // RFC 3168 section 6.1.2: whatever the reason was.
+            connection.flags.set(Flag::EcnReduced);
+        }
+        warm.ssthresh = match record {
+            Some(record) => {
+                record.suspend(connection, signal);
+                record.stage.reduce(used, mss, signal)
+            }
+            None => Reno::ssthresh(used, mss),
+        };
+    } else if let Some(record) = record {
+        record.suspend(connection, signal);
     }
     connection.cwnd = match signal {
-        Signal::Loss => warm.ssthresh,
+        Signal::Loss | Signal::Echo => warm.ssthresh,
         // RFC 5681 section 3.1: the loss window.
         Signal::Timeout => mss,
     };
-    if let Some(record) = pool.of(connection, warm) {
-        // What ends fast recovery is no growth.
-        record.counted = match signal {
-            Signal::Loss => connection.snd_nxt,
-            Signal::Timeout => connection.snd_una,
-        };
-        record.limited_end = connection.snd_nxt;
-        record.reno = Reno::default();
-    }
     before
 }
 
 /// What [`enter_recovery`] did was a mistake: nothing was lost (RFC 3522, RFC 4015, RFC 5682).
-pub fn undo(connection: &mut Connection, warm: &mut Warm, _pool: &mut CongestionPool, before: &Before) {
+pub fn undo(connection: &mut Connection, warm: &mut Warm, pool: &mut CongestionPool, before: &Before) {
     connection.cwnd = connection.cwnd.max(before.cwnd);
     warm.ssthresh = warm.ssthresh.max(before.ssthresh);
     connection.flags.take(Flag::Reduced);
+    if warm.congestion.is_some()
+        && let Some(record) = pool.of(connection, warm)
+    {
+        record.undo(connection, warm.ssthresh);
+    }
+}
+
+/// New octets are about to be sent while none are in flight. RFC 5681 section 4.1: after an idle time the acknowledgments
+/// that would pace a large window are gone.
+///
+/// The time since something was sent is known modulo 71 minutes: once in tens of thousands of idle times it seems short.
+#[inline]
+pub fn restart_after_idle(
+    connection: &mut Connection,
+    warm: &mut Warm,
+    pool: &mut CongestionPool,
+    config: &TcpConfig,
+    now: Instant,
+) {
+    let restart_window = u32::from(config.initial_window) * u32::from(connection.mss);
+    if connection.cwnd > restart_window && config.tcp_slow_start_after_idle {
+        let idle_us = (now.as_micros() as u32).wrapping_sub(connection.rtt_sent_us);
+        if idle_us > connection.round_trip.rto_us(config) {
+            restart(connection, warm, pool, restart_window);
+        }
+    }
+}
+
+#[cold]
+fn restart(connection: &mut Connection, warm: &mut Warm, pool: &mut CongestionPool, restart_window: u32) {
+    // RFC 2861 section 3, as Linux: slow start comes back most of the way.
+    warm.ssthresh = warm.ssthresh.max(connection.cwnd - connection.cwnd / 4);
+    connection.cwnd = restart_window;
+    if warm.congestion.is_some()
+        && let Some(record) = pool.of(connection, warm)
+    {
+        record.restart(connection);
+    }
 }
 
 /// Gives the connection's record back.
 #[inline]
 pub fn release(warm: &mut Warm, pool: &mut CongestionPool) {
-    if let Some(index) = warm.congestion.take()
-        && let Some(key) = pool.records.key_at(index.get() - 1)
-    {
-        pool.records.remove(key);
+    if let Some(index) = warm.congestion.take() {
+        pool.remove(index);
     }
 }

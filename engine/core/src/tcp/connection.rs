@@ -68,7 +68,7 @@ impl Ports {
     }
 }
 
-/// Which way segments of a connection leave: over which neighbour, from which address of ours.
+/// Which way segments of a connection leave: over which neighbour, from which address of ours, as which traffic class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route(u32);
 
@@ -91,6 +91,23 @@ impl Route {
     #[inline]
     pub const fn local(self) -> usize {
         (self.0 & 0xff) as usize
+    }
+
+    /// The traffic class of new octets: DSCP and ECN.
+    #[inline]
+    pub const fn traffic_class(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+
+    /// The same way, as another traffic class.
+    pub const fn with_traffic_class(self, class: u8) -> Self {
+        Self(self.0 & 0xff_ffff | (class as u32) << 24)
+    }
+
+    /// The same way for all but new octets: not ECN-capable.
+    #[inline(always)]
+    pub const fn not_ect(self) -> Self {
+        Self(self.0 & !(3 << 24))
     }
 }
 
@@ -410,6 +427,10 @@ impl Connection {
         warm.mss_agreed = agreed.mss;
         self.scales = agreed.scales;
         warm.snd_wnd_max = agreed.snd_wnd;
+        if agreed.flags.has(Flag::Ecn) {
+            let class = self.route.traffic_class() | crate::wire::Ecn::Ect0 as u8;
+            self.route = self.route.with_traffic_class(class);
+        }
     }
 }
 

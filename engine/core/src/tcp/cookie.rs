@@ -7,6 +7,7 @@ use crate::wire::Tuple;
 use crate::wire::tcp::SackPermitted;
 
 use super::config::TcpConfig;
+use super::ecn::{EcnMode, EcnSetup};
 use super::handshake::{PeerSyn, TIMESTAMPS_LEN};
 use super::isn::{Secrets, siphash_2_4};
 use super::segment::Segment;
@@ -55,6 +56,7 @@ impl Secrets {
             sack_permitted: if config.tcp_sack { offered.sack_permitted() } else { SackPermitted::Absent },
             timestamp: timestamps.map(|timestamps| timestamps.value),
             window: segment.window,
+            ecn: offered.ecn(config.tcp_ecn),
         })
     }
 
@@ -96,11 +98,20 @@ impl Offered {
     /// The window scale; 15 stands for none, as the largest one is 14 (RFC 7323 section 2.3).
     const SCALE: u32 = 0xf;
     const SACK: u32 = 0x10;
+    const ECN: u32 = 0x20;
     const NOTHING: Self = Self(Self::SCALE);
 
     fn by(syn: &PeerSyn) -> Self {
         let scale = syn.window_scale.map_or(Self::SCALE, |scale| u32::from(scale.min(14)));
-        Self(scale | if syn.sack_permitted == SackPermitted::Present { Self::SACK } else { 0 })
+        let sack = if syn.sack_permitted == SackPermitted::Present { Self::SACK } else { 0 };
+        Self(scale | sack | if syn.ecn == EcnSetup::Present { Self::ECN } else { 0 })
+    }
+
+    fn ecn(self, mode: EcnMode) -> EcnSetup {
+        match mode {
+            EcnMode::Request | EcnMode::Accept if self.0 & Self::ECN != 0 => EcnSetup::Present,
+            EcnMode::Off | EcnMode::Request | EcnMode::Accept => EcnSetup::Absent,
+        }
     }
 
     fn window_scale(self) -> Option<u8> {
@@ -122,7 +133,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn segment(seq: SequenceNumber, ack: SequenceNumber, timestamps: Option<Timestamps>) -> Segment<'static> {
-        Segment { seq, ack, window: 9, control: Flags::ACK, timestamps, options: &[], payload: &[] }
+        Segment {
+            seq,
+            ack,
+            window: 9,
+            control: Flags::ACK,
+            timestamps,
+            options: &[],
+            ecn: crate::wire::Ecn::NotEct,
+            payload: &[],
+        }
     }
 
     proptest! {
@@ -136,6 +156,7 @@ mod tests {
             mss in 60_u16..,
             window_scale in prop::option::of(0_u8..15),
             sack: bool,
+            ecn: bool,
             has_timestamps: bool,
             now in 0_u64..1 << 60,
             age in 0_u64..64_000_000_000,
@@ -146,7 +167,8 @@ mod tests {
             let sack_permitted = if sack { SackPermitted::Present } else { SackPermitted::Absent };
             let (irs, clock, ts_offset) = (SequenceNumber(numbers.0), numbers.1, numbers.2);
             let timestamp = has_timestamps.then_some(77);
-            let syn = PeerSyn { irs, mss, window_scale, sack_permitted, timestamp, window: 5 };
+            let ecn = if ecn { EcnSetup::Present } else { EcnSetup::Absent };
+            let syn = PeerSyn { irs, mss, window_scale, sack_permitted, timestamp, window: 5, ecn };
             let (secrets, config) = (Secrets::from_seed(seed), TcpConfig::default());
             let now = Instant::from_nanos(now);
             let iss = secrets.cookie(&tuple, &syn, now);
@@ -163,11 +185,11 @@ mod tests {
             let Some(read) = read else { return Ok(()) };
             prop_assert_eq!((read.irs, read.window), (irs, 9));
             if has_timestamps {
-                let kept = (read.window_scale, read.sack_permitted, read.timestamp);
-                prop_assert_eq!(kept, (window_scale, sack_permitted, Some(78)));
+                let kept = (read.window_scale, read.sack_permitted, read.timestamp, read.ecn);
+                prop_assert_eq!(kept, (window_scale, sack_permitted, Some(78), ecn));
             } else {
-                let kept = (read.window_scale, read.sack_permitted, read.timestamp);
-                prop_assert_eq!(kept, (None, SackPermitted::Absent, None));
+                let kept = (read.window_scale, read.sack_permitted, read.timestamp, read.ecn);
+                prop_assert_eq!(kept, (None, SackPermitted::Absent, None, EcnSetup::Absent));
             }
             // Any other number, connection, secret or time is refused.
             let refused = |tuple: &Tuple, segment: &Segment<'_>, at: Instant| {

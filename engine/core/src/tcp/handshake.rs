@@ -8,6 +8,7 @@ use crate::wire::{Address, MacAddress};
 
 use super::config::TcpConfig;
 use super::connection::{Agreement, Scales};
+use super::ecn::EcnSetup;
 use super::segment::Segment;
 use super::seq::SequenceNumber;
 use super::state::{Flag, Flags};
@@ -32,6 +33,8 @@ pub struct PeerSyn {
     pub timestamp: Option<u32>,
     /// Its window; never scaled in a SYN.
     pub window: u16,
+    /// Whether it asks for ECN or agrees to it.
+    pub ecn: EcnSetup,
 }
 
 impl PeerSyn {
@@ -46,6 +49,7 @@ impl PeerSyn {
             sack_permitted: if config.tcp_sack { options.sack_permitted } else { SackPermitted::Absent },
             timestamp: options.timestamps.filter(|_| config.tcp_timestamps).map(|sent| sent.value),
             window: segment.window,
+            ecn: EcnSetup::of_syn(segment, config.tcp_ecn),
         }
     }
 
@@ -71,6 +75,9 @@ impl PeerSyn {
         }
         if matches!(self.sack_permitted, SackPermitted::Present) {
             flags.set(Flag::Sack);
+        }
+        if self.ecn == EcnSetup::Present {
+            flags.set(Flag::Ecn);
         }
         let scales = match self.window_scale {
             Some(scale) => Scales::new(scale, config.window_scale()),
@@ -133,7 +140,7 @@ impl SynReceived {
         listener: u8,
         now: Instant,
     ) -> Self {
-        let PeerSyn { irs, mss, window_scale: _, sack_permitted: _, timestamp, window } = *peer;
+        let PeerSyn { irs, mss, window_scale: _, sack_permitted: _, timestamp, window, ecn: _ } = *peer;
         Self {
             place,
             iss,
@@ -158,7 +165,13 @@ impl SynReceived {
             sack_permitted: self.offered.sack_permitted(),
             timestamp: self.offered.timestamps().then_some(self.ts_recent),
             window: self.window,
+            ecn: self.offered.ecn(),
         }
+    }
+
+    /// The SYN came again and does not ask for ECN any more (RFC 3168 section 6.1.1).
+    pub fn forget_ecn(&mut self) {
+        self.offered.0 &= !Offered::ECN;
     }
 
     /// Next octet expected.
@@ -183,6 +196,7 @@ impl Offered {
     const NO_SCALE: u8 = 15;
     const SACK: u8 = 16;
     const TIMESTAMPS: u8 = 32;
+    const ECN: u8 = 64;
 
     fn by(syn: &PeerSyn) -> Self {
         let scale = syn.window_scale.map_or(Self::NO_SCALE, |scale| scale.min(14));
@@ -190,7 +204,15 @@ impl Offered {
             SackPermitted::Present => Self::SACK,
             SackPermitted::Absent => 0,
         };
-        Self(scale | sack | if syn.timestamp.is_some() { Self::TIMESTAMPS } else { 0 })
+        let ecn = match syn.ecn {
+            EcnSetup::Present => Self::ECN,
+            EcnSetup::Absent => 0,
+        };
+        Self(scale | sack | ecn | if syn.timestamp.is_some() { Self::TIMESTAMPS } else { 0 })
+    }
+
+    const fn ecn(self) -> EcnSetup {
+        if self.0 & Self::ECN == 0 { EcnSetup::Absent } else { EcnSetup::Present }
     }
 
     const fn window_scale(self) -> Option<u8> {
@@ -258,11 +280,13 @@ mod tests {
             window_scale in prop::option::of(0_u8..15),
             timestamp: Option<u32>,
             sack: bool,
+            ecn: bool,
         ) {
+            let ecn = if ecn { EcnSetup::Present } else { EcnSetup::Absent };
             let sack_permitted = if sack { SackPermitted::Present } else { SackPermitted::Absent };
             let [irs, iss] = numbers.map(SequenceNumber);
             let [mss, window] = fields;
-            let peer = PeerSyn { irs, mss, window_scale, sack_permitted, timestamp, window };
+            let peer = PeerSyn { irs, mss, window_scale, sack_permitted, timestamp, window, ecn };
             let place = FamilyPlace::new(InFamily::V6(Place::new(3, 1)));
             let now = Instant::from_nanos(u64::from(iss.0) << 12);
             let mut record = SynReceived::new(place, &peer, iss, MacAddress([1, 2, 3, 4, 5, 6]), 7, now);

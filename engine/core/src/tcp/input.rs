@@ -6,7 +6,9 @@ use crate::base::time::Instant;
 use crate::wire::tcp::Flags as Control;
 
 use super::config::TcpConfig;
+use super::congestion::{self, Signal};
 use super::connection::{Connection, Warm, seconds};
+use super::ecn;
 use super::pools::Pools;
 use super::recovery::acks::take_ack;
 use super::segment::Segment;
@@ -91,10 +93,23 @@ pub fn handle_segment(
     if let Some(verdict) = check(connection, warm, now, segment) {
         return verdict;
     }
+    if connection.flags.has(Flag::Ecn) {
+        ecn::receive(connection, segment);
+        take_echo(connection, warm, pools, segment);
+    }
     let acked = acknowledge(connection, warm, pools, config, now, segment);
     connection.probes = 0;
     let text = place(connection, segment);
     Verdict::Accept(Accepted { acked, ..text })
+}
+
+/// RFC 3168 section 6.1.2: the peer tells of congestion on our way to it.
+fn take_echo(connection: &mut Connection, warm: &mut Warm, pools: &mut Pools, segment: &Segment<'_>) {
+    let is_news = !segment.ack.is_before(connection.snd_una) && connection.flight() > 0;
+    if is_news && segment.control.intersects(Control::ECE) {
+        let flight = connection.flight();
+        congestion::enter_recovery(connection, warm, &mut pools.congestion, Signal::Echo, flight);
+    }
 }
 
 /// The checks before the acknowledgment counts; `None` when all pass.

@@ -185,6 +185,9 @@ pub fn handle_sent(
                 connection.retransmit_at = Tick::NONE;
             }
             connection.snd_nxt = end;
+            if piece.len > 0 {
+                connection.flags.take(Flag::EcnReduced);
+            }
             time(connection, now.as_micros() as u32);
             if matches!(piece.fin, Fin::Present) {
                 connection.sides.set_send(SendSide::FinSent);

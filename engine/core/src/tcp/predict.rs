@@ -31,6 +31,8 @@ const LOOKED_AT: Flags = Flags::of(&[
     Flag::Recovering,
     Flag::Reduced,
     Flag::Duplicate,
+    Flag::EcnEcho,
+    Flag::EcnReduced,
 ]);
 const PREDICTABLE: Flags = Flags::of(&[Flag::Known, Flag::Timestamps]);
 
@@ -45,6 +47,8 @@ const DISTURBANCES: Flags = Flags::of(&[
     Flag::Recovering,
     Flag::Reduced,
     Flag::Duplicate,
+    Flag::EcnEcho,
+    Flag::EcnReduced,
 ]);
 
 impl Connection {

@@ -1,5 +1,6 @@
 //! A received segment, its header read and its checksum verified.
 
+use crate::wire::Ecn;
 use crate::wire::parse::PlainSegment;
 use crate::wire::tcp::{Flags as Control, SynOptions, Timestamps};
 
@@ -20,6 +21,8 @@ pub struct Segment<'a> {
     pub timestamps: Option<Timestamps>,
     /// All options as they came.
     pub options: &'a [u8],
+    /// What routers say about congestion, of the packet that carried it. Of a plain segment only that it is not CE.
+    pub ecn: Ecn,
     /// The payload.
     pub payload: &'a [u8],
 }
@@ -35,6 +38,7 @@ impl<'a> Segment<'a> {
             control: plain.flags,
             timestamps: Some(plain.timestamps(frame)),
             options: &[],
+            ecn: Ecn::NotEct,
             payload: plain.payload(frame)?,
         })
     }
@@ -50,6 +54,7 @@ impl<'a> Segment<'a> {
             control: plain.flags,
             timestamps: SynOptions::of_usual(options).and_then(|syn| syn.timestamps),
             options,
+            ecn: Ecn::NotEct,
             payload: &[],
         }
     }

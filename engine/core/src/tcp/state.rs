@@ -207,6 +207,12 @@ pub enum Flag {
     ReadShut = 1 << 17,
     /// Octets came a second time; the next ACK says which (RFC 2883).
     Duplicate = 1 << 18,
+    /// ECN was agreed (RFC 3168).
+    Ecn = 1 << 24,
+    /// A packet came with CE: every segment says ECE until CWR comes.
+    EcnEcho = 1 << 25,
+    /// The window was made smaller: the next new octets say CWR.
+    EcnReduced = 1 << 26,
 }
 
 /// A set of [`Flag`]s.

@@ -2,11 +2,15 @@
 
 use crate::harness::*;
 
+use bywash_core::tcp::congestion::CongestionControl;
+
 const MSS: u32 = 1_460;
 
 /// An open connection with `segments` full segments in flight, more queued behind them.
 fn in_flight(offer: Offer, segments: u32) -> (World, Peer) {
-    let mut world = World::new();
+    let mut config = config();
+    config.tcp.tcp_congestion_control = CongestionControl::Reno;
+    let mut world = World::with(config, 1500);
     let (mut peer, id) = Peer::accepted(&mut world, 40_000, offer);
     world.stack().write(id, &pattern(200_000)).expect("open");
     world.turn();

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 
 use super::Config;
 use super::values::{
-    AddressKind, BackendChoice, HugePages, LabChoice, Mode, PortRange, ReuseSwitch, ZeroCopy,
+    AddressKind, BackendChoice, CongestionControl, HugePages, LabChoice, Mode, PortRange, ReuseSwitch,
+    ZeroCopy,
 };
 
 /// One key.
@@ -104,6 +105,11 @@ pub(super) const TCP_KEYS: &[Key] = &[
     number("tcp_synack_retries", 0, 255),
     number("tcp_retries2", 3, 100),
     number("tcp_fin_timeout_ms", 0, 3_600_000),
+    words("tcp_congestion_control", CongestionControl::WORDS),
+    number("tcp_ecn", 0, 2),
+    number("tcp_ecn_fallback", 0, 1),
+    number("tcp_slow_start_after_idle", 0, 1),
+    number("congestions_max", 0, 1 << 28),
     number("tcp_challenge_ack_limit", 0, 1 << 30),
     number("tcp_invalid_ratelimit_ms", 0, 3_600_000),
     number("tcp_dsack", 0, 1),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values::PortRange;
+use super::values::{CongestionControl, PortRange};
 
 /// TCP's settings for every connection of the server; the table `[tcp]` of a configuration file.
 ///
@@ -76,6 +76,26 @@ pub struct TcpConfig {
     #[arg(long, value_name = "MILLISECONDS")]
     pub tcp_fin_timeout_ms: u32,
 
+    /// How the congestion window grows: cubic (RFC 9438) or reno (RFC 5681).
+    #[arg(long, value_name = "NAME")]
+    pub tcp_congestion_control: CongestionControl,
+
+    /// Explicit congestion notification (RFC 3168): 0 none, 1 asked for and agreed to, 2 agreed to when the peer asks.
+    #[arg(long, value_name = "0|1|2")]
+    pub tcp_ecn: u8,
+
+    /// Whether a SYN that asks for ECN and stays without an answer is sent again without (RFC 3168 section 6.1.1.1).
+    #[arg(long, value_name = "0|1")]
+    pub tcp_ecn_fallback: u8,
+
+    /// Whether a connection that was idle for a timeout begins with the initial window again (RFC 5681 section 4.1).
+    #[arg(long, value_name = "0|1")]
+    pub tcp_slow_start_after_idle: u8,
+
+    /// Records of congestion control that a shard has: connections that use up their windows at one time.
+    #[arg(long, value_name = "COUNT")]
+    pub congestions_max: u32,
+
     /// Challenge ACKs that a shard sends in a second, give or take a random half (RFC 5961).
     #[arg(long, value_name = "COUNT")]
     pub tcp_challenge_ack_limit: u32,
@@ -124,6 +144,11 @@ impl Default for TcpConfig {
             tcp_synack_retries: 5,
             tcp_retries2: 15,
             tcp_fin_timeout_ms: 60_000,
+            tcp_congestion_control: CongestionControl::Cubic,
+            tcp_ecn: 2,
+            tcp_ecn_fallback: 1,
+            tcp_slow_start_after_idle: 1,
+            congestions_max: 8_192,
             tcp_challenge_ack_limit: 1_000,
             tcp_invalid_ratelimit_ms: 500,
             tcp_dsack: 1,

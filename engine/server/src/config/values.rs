@@ -105,6 +105,16 @@ words! {
 }
 
 words! {
+    /// How the congestion window of a connection grows.
+    CongestionControl {
+        /// CUBIC (RFC 9438).
+        Cubic = "cubic",
+        /// Reno's, with NewReno's recovery (RFC 5681, RFC 6582).
+        Reno = "reno",
+    }
+}
+
+words! {
     /// Whether frames are shared with the device without a copy.
     ZeroCopy {
         /// Where the driver can.

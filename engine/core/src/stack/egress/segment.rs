@@ -57,6 +57,8 @@ pub(super) struct RouteV4<'a> {
     pub local: [u8; 4],
     /// The peer's.
     pub remote: [u8; 4],
+    /// DSCP and ECN.
+    pub traffic_class: u8,
 }
 
 impl<'a> RouteV4<'a> {
@@ -64,7 +66,12 @@ impl<'a> RouteV4<'a> {
     #[inline(always)]
     fn of(capabilities: &Capabilities, route: &'a Route) -> Option<Self> {
         let Medium::Ethernet = capabilities.medium else { return None };
-        Some(Self { mac: &route.mac, local: route.local.as_v4()?, remote: route.remote.as_v4()? })
+        Some(Self {
+            mac: &route.mac,
+            local: route.local.as_v4()?,
+            remote: route.remote.as_v4()?,
+            traffic_class: route.traffic_class,
+        })
     }
 }
 
@@ -191,13 +198,14 @@ fn write_network(
 ) -> Words {
     fixed[..6].copy_from_slice(&route.mac.0);
     fixed[6..12].copy_from_slice(&capabilities.mac.0);
-    put(fixed, 12, IPV4_HEAD);
+    let head = IPV4_HEAD | u32::from(route.traffic_class);
+    put(fixed, 12, head);
     let lengths = put(fixed, 16, u32::from(segment_len + ipv4::HEADER_LEN as u16) << 16);
     put(fixed, 20, FRAGMENT_AND_HOPS);
     fixed[26..30].copy_from_slice(&route.local);
     fixed[30..34].copy_from_slice(&route.remote);
     let addresses = Words::of_octets(route.local).add(Words::of_octets(route.remote));
-    let constant = Words::of_u16(IPV4_HEAD as u16).add(Words::of_u32(FRAGMENT_AND_HOPS));
+    let constant = Words::of_u16(head as u16).add(Words::of_u32(FRAGMENT_AND_HOPS));
     let checksum = !Sum::ZERO.add_words(constant.add(lengths).add(addresses)).fold();
     fixed[24..26].copy_from_slice(&checksum.to_ne_bytes());
     addresses

@@ -70,8 +70,9 @@ impl Template {
         let mut head = [0; HEAD_LEN];
         head[..6].copy_from_slice(&mac.0);
         head[6..12].copy_from_slice(&source.0);
-        let version = Words::of_u16(IPV4_HEAD as u16);
-        put(&mut head, 12, IPV4_HEAD);
+        let version = IPV4_HEAD | u32::from(route.traffic_class());
+        put(&mut head, 12, version);
+        let version = Words::of_u16(version as u16);
         let hops = put(&mut head, 20, FRAGMENT_AND_HOPS);
         head[LOCAL..REMOTE].copy_from_slice(&local);
         let address = Words::of_octets(local);

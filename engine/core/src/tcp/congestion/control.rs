@@ -8,18 +8,21 @@ use core::str::FromStr;
 #[repr(u8)]
 pub enum CongestionControl {
     /// Reno's window with recovery as NewReno does it (RFC 5681, RFC 6582, RFC 3465).
-    #[default]
     Reno,
+    /// CUBIC, with `HyStart++` in its first slow start (RFC 9438, RFC 9406).
+    #[default]
+    Cubic,
 }
 
 impl CongestionControl {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Reno];
+    pub const ALL: [Self; 2] = [Self::Cubic, Self::Reno];
 
     /// The name, as `TCP_CONGESTION` takes it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Reno => "reno",
+            Self::Cubic => "cubic",
         }
     }
 }
@@ -51,5 +54,20 @@ impl FromStr for CongestionControl {
 
     fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn names_are_those_of_linux() {
+        for algorithm in CongestionControl::ALL {
+            assert_eq!(algorithm.name().parse(), Ok(algorithm));
+        }
+        let error = "vegas".parse::<CongestionControl>().unwrap_err();
+        assert_eq!(error.to_string(), "no congestion control of this name: there is cubic, reno");
     }
 }

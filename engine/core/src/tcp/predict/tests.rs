@@ -58,6 +58,7 @@ fn segment_of<'a>(plain: &PlainSegment, text: &'a [u8]) -> Segment<'a> {
         control: plain.flags,
         timestamps: Some(Timestamps { value: plain.ts_value, echo: 0 }),
         options: &[],
+        ecn: crate::wire::Ecn::NotEct,
         payload: text,
     }
 }

@@ -84,6 +84,8 @@ pub(super) const HEADERS_LEN: usize = size_of::<PlainHeaders>();
 const _: () = assert!(HEADERS_LEN == 52);
 /// Version 4, five words; the traffic class is free.
 const VERSION: u16 = 0x4500;
+/// The version, and of the traffic class the bit that CE has and ECT(0) has not: the general path looks at marks.
+const CLASS: u16 = 0xff01;
 /// All of the fragment field but the reserved bit and "don't fragment".
 const FRAGMENT: u16 = 0x3fff;
 /// Eight words of header.
@@ -107,11 +109,16 @@ impl PlainHeaders {
     /// Whether this is no whole TCP segment, or its header has another length than `offset` says.
     #[inline(always)]
     pub(super) fn differs(&self, offset: u16) -> bool {
-        let differences = (self.version_class.get() ^ VERSION) & 0xff00
+        let differences = (self.version_class.get() ^ VERSION) & CLASS
             | self.flags_offset.get() & FRAGMENT
             | (self.offset_flags.get() ^ offset) & 0xff00
             | u16::from(self.protocol ^ IpProtocol::TCP.0);
         differences != 0
+    }
+
+    /// Whether the sender calls the packet ECN-capable.
+    pub(super) fn is_ecn_capable(&self) -> bool {
+        self.version_class.get() & 3 != 0
     }
 
     #[inline(always)]

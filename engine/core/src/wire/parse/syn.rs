@@ -34,6 +34,9 @@ impl SynHeaders {
         if !is_syn || start.differs(SYN_OFFSET) || usize::from(start.total_length.get()) != SYN_HEADERS_LEN {
             return None;
         }
+        if start.is_ecn_capable() {
+            return None;
+        }
         SynOptions::of_words(headers.words())?;
         Some((headers, &packet[..SYN_HEADERS_LEN]))
     }

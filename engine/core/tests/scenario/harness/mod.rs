@@ -11,7 +11,7 @@ mod world;
 pub use application::{Event, Recorder};
 pub use peer::{Offer, Peer};
 pub use port::MemoryPort;
-pub use segment::{Got, Seg, forge_ip, pseudo_header, seg};
+pub use segment::{Got, Seg, forge_ip, pseudo_header, read, seg};
 pub use world::{LOCAL, LOCAL_V6, OWN_MAC, PEER, PEER_MAC, PEER_V6, PORT, World, address, config};
 
 pub use bywash_core::shard::{CloseReason, Host, Origin};

@@ -6,6 +6,8 @@ use bywash_core::buffer::{ReceiveConfig, SendConfig};
 use bywash_core::port::Port;
 use bywash_core::stack::{HostFact, ListenOptions, LocalAddress, Ownership, Registry, Stack, StackConfig};
 use bywash_core::tcp::config::TcpConfig as StackTcpConfig;
+use bywash_core::tcp::congestion::CongestionControl as StackCongestionControl;
+use bywash_core::tcp::ecn::EcnMode;
 use bywash_core::wire::{Address, Cidr as WireCidr};
 use bywash_xdp::nic::Interface;
 
@@ -14,7 +16,7 @@ use super::addresses::Addresses;
 use super::queues::Opened;
 use crate::backends::xdp::{XdpBackend, XdpPort};
 use crate::capture::Recorder;
-use crate::config::{AddressKind, Config, HugePages};
+use crate::config::{AddressKind, Config, CongestionControl, HugePages};
 use crate::error::Error;
 use crate::mesh::{Mesh, MeshConfig};
 use crate::os::huge_pages;
@@ -109,6 +111,17 @@ fn settings(config: &Config, addresses: &Addresses, gateways: &[IpAddr]) -> Stac
             tcp_synack_retries: tcp.tcp_synack_retries,
             tcp_retries2: tcp.tcp_retries2,
             tcp_fin_timeout_ms: tcp.tcp_fin_timeout_ms,
+            tcp_congestion_control: match tcp.tcp_congestion_control {
+                CongestionControl::Cubic => StackCongestionControl::Cubic,
+                CongestionControl::Reno => StackCongestionControl::Reno,
+            },
+            tcp_ecn: match tcp.tcp_ecn {
+                0 => EcnMode::Off,
+                1 => EcnMode::Request,
+                _ => EcnMode::Accept,
+            },
+            tcp_ecn_fallback: tcp.tcp_ecn_fallback == 1,
+            tcp_slow_start_after_idle: tcp.tcp_slow_start_after_idle == 1,
             tcp_challenge_ack_limit: tcp.tcp_challenge_ack_limit,
             tcp_invalid_ratelimit_ms: tcp.tcp_invalid_ratelimit_ms,
             tcp_dsack: tcp.tcp_dsack > 0,
@@ -126,6 +139,7 @@ fn settings(config: &Config, addresses: &Addresses, gateways: &[IpAddr]) -> Stac
         addresses: addresses.collect(),
         gateways: gateways.iter().copied().map(Address::from).collect(),
         connections_max: config.connections_max,
+        congestions_max: tcp.congestions_max,
         half_open_max: tcp.tcp_max_syn_backlog,
         time_wait_max: tcp.tcp_max_tw_buckets,
         send: SendConfig::with_memory(config.send_memory_max),

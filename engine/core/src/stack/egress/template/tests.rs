@@ -85,7 +85,7 @@ proptest! {
             window,
             timestamps: Some(Timestamps { value: ts_value, echo: ts_echo }),
         };
-        let route = Route { mac, local: Address::v4(local), remote: Address::v4(remote) };
+        let route = Route { mac, local: Address::v4(local), remote: Address::v4(remote), traffic_class: 0 };
         send_segment(&mut wire, &capabilities, &route, &head, text.len(), |to| Sum::copy(to, &text)).unwrap();
         prop_assert_eq!(&wire.sent[0], &wire.sent[1]);
     }
