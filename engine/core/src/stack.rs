@@ -7,7 +7,7 @@
 //! | [`burst`], [`predicted`], [`reply`] | looking ahead; the in-order path in and out |
 //! | [`ingress`] | from a parsed frame to the connection, listener or answer that it is for |
 //! | [`passive`], `cookies`, [`active`] | opening, by the peer with and without a record, and by us |
-//! | `simultaneous` | opening by both at once |
+//! | `simultaneous`, [`source`] | opening by both at once; from which address and port |
 //! | [`listener`], [`registry`] | listeners and their queues; who may listen where, on all shards |
 //! | [`synchronized`] | segments of open connections: delivery and closing |
 //! | [`closing`] | their end, when nothing else happens |
@@ -57,6 +57,7 @@ mod resolution;
 pub mod retire;
 pub mod service;
 mod simultaneous;
+pub mod source;
 pub mod stream;
 pub mod synchronized;
 pub mod tables;
@@ -72,6 +73,7 @@ pub use listener::{LISTENERS_MAX, ListenError, ListenOptions, ListenerId};
 pub use peers::{Alone, HostFact, Peers, PublishedTables, RingFull};
 pub use registry::{Binding, BindingId, Registry, Reuse, Scope};
 pub use report::Report;
+pub use source::ConnectOptions;
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,7 +1,7 @@
 //! What a handler may do with the connections of its shard, whatever carries them.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use crate::base::{
     slab::Key,
@@ -88,6 +88,11 @@ pub enum ConnectError {
     },
     /// Every port of the range is in use towards that peer (`EADDRNOTAVAIL`).
     PortsExhausted,
+    /// The local address that was asked for is not ours, or of another family than the peer's (`EADDRNOTAVAIL`).
+    AddrNotAvailable {
+        /// The address.
+        address: IpAddr,
+    },
     /// The local port that was asked for is in use towards that peer (`EADDRINUSE`).
     AddrInUse {
         /// The port.
@@ -110,6 +115,7 @@ impl fmt::Display for ConnectError {
             Self::PortsExhausted => {
                 f.write_str("ports exhausted: all of ip_local_port_range are in use towards that peer")
             }
+            Self::AddrNotAvailable { address } => write!(f, "cannot connect from {address} to that peer"),
             Self::AddrInUse { port } => write!(f, "local port {port} is in use towards that peer"),
             Self::InvalidRemote => f.write_str("not an address and port that can be connected to"),
             Self::NetworkUnreachable => f.write_str("no address or route of ours leads there"),

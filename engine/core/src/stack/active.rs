@@ -22,6 +22,7 @@ use super::counters::DropReason;
 use super::egress::{self, Head, path_mss};
 use super::ingress::Arrival;
 use super::reply::Replied;
+use super::source::ConnectOptions;
 use super::tables::Hashed;
 
 /// How long a port must have waited in TIME_WAIT to be used for a new connection to the same peer (`tcp_tw_reuse`): longer
@@ -37,34 +38,18 @@ struct Selected {
 }
 
 impl Stack {
-    /// Opens a connection from a port that the caller chooses, in or out of the range for active opens; else as
-    /// [`Host::connect`](crate::shard::Host::connect).
-    ///
-    /// # Errors
-    /// [`ConnectError`]; [`ConnectError::AddrInUse`] where a connection to `remote` has the port.
-    pub fn connect_from(
-        &mut self,
-        local_port: core::num::NonZeroU16,
-        remote: SocketAddr,
-        timeout: Option<Duration>,
-    ) -> Result<ConnectionId, ConnectError> {
-        self.open(remote, local_port.get(), timeout)
-    }
-
-    /// Begins to open a connection; port 0 is one that we select. Its block exists from now on, so that the application
-    /// can write already.
+    /// Begins to open a connection. Its block exists from now on, so that the application can write already.
     pub(super) fn open(
         &mut self,
         remote: SocketAddr,
-        local_port: u16,
-        timeout: Option<Duration>,
+        options: &ConnectOptions,
     ) -> Result<ConnectionId, ConnectError> {
+        let ConnectOptions { local_address, local_port, timeout } = *options;
         let address = Address::from(remote.ip());
         if !self.is_host(address) || remote.port() == 0 {
             return Err(ConnectError::InvalidRemote);
         }
-        let family = |l: &super::LocalAddress| l.cidr.address().is_v4() == address.is_v4();
-        let local = self.config.addresses.iter().position(family).ok_or(ConnectError::NetworkUnreachable)?;
+        let local = self.source(address, local_address)?;
         let local_address = self.config.addresses[local].cidr.address();
         let base = Tuple { local: local_address, remote: address, local_port: 0, remote_port: remote.port() };
         let selected = match local_port {
@@ -306,6 +291,7 @@ impl Stack {
     }
 
     /// The record of an open goes, and the table's entry becomes that of the connection.
+    #[inline(always)]
     pub(super) fn finish_open(&mut self, key: Key, record: &SynSent) {
         self.counters.active_opens += 1;
         self.syn_sent.remove(key);

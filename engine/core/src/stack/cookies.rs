@@ -26,6 +26,7 @@ pub(super) enum Cookie {
 
 impl Stack {
     /// Answers a SYN and keeps nothing of it.
+    #[inline(never)]
     pub(super) fn send_cookie<T: Transmit>(&mut self, transmit: &mut T, arrival: &Arrival<'_>) {
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
         let tcp = &self.config.tcp;
@@ -65,6 +66,7 @@ impl Stack {
 
     /// An ACK for which there is no connection but a listener: it opens one if it acknowledges a cookie of this server,
     /// whichever shard has sent it.
+    #[inline(never)]
     pub(super) fn take_cookie<T: Transmit, E: Events<Self>>(
         &mut self,
         transmit: &mut T,
@@ -106,6 +108,7 @@ impl Stack {
         tcp.tcp_syncookies > 0 && read().is_some()
     }
 
+    #[inline(never)]
     fn open_by_cookie<E: Events<Self>>(
         &mut self,
         events: &mut E,

@@ -8,6 +8,7 @@ use crate::tcp::connection::{Connection, Doom, Farewell, WarmDeadlines};
 use crate::tcp::state::{Flag, SendSide};
 use crate::tcp::tick::Tick;
 
+use super::source::ConnectOptions;
 use super::{Accepting, Stack};
 
 /// How soon a connection is looked at again that found the send pool empty.
@@ -36,6 +37,17 @@ impl Stack {
         let connection = self.connections.get_mut(id).ok_or(WriteError::NotOpen)?;
         let is_open = connection.sides.send() == SendSide::Open && !connection.flags.has(Flag::Doomed);
         if is_open { Ok(connection) } else { Err(WriteError::NotOpen) }
+    }
+
+    /// RFC 9293 section 3.10.4: in SYN-SENT the connection is deleted, and the peer hears nothing. Says whether it is; once
+    /// the SYNs have crossed, the end waits for the handshake.
+    #[cold]
+    fn delete_opening(&mut self, id: ConnectionId) -> bool {
+        let is_deleted = !self.is_crossed(id.index);
+        if is_deleted {
+            self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Silence });
+        }
+        is_deleted
     }
 
     /// Queues our FIN.
@@ -139,9 +151,8 @@ impl Host for Stack {
         if connection.flags.has(Flag::Closed) {
             return;
         }
-        if self.is_opening(id.index) && !self.is_crossed(id.index) {
-            // RFC 9293 section 3.10.4: in SYN-SENT the connection is deleted, and the peer hears nothing.
-            return self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Silence });
+        if self.is_opening(id.index) && self.delete_opening(id) {
+            return;
         }
         let connection = self.connections.at_mut(id.index);
         // RFC 1122 section 4.2.2.13: what was received and not read is lost, and the peer must know.
@@ -214,7 +225,7 @@ impl Host for Stack {
         remote: SocketAddr,
         timeout: Option<Duration>,
     ) -> Result<ConnectionId, ConnectError> {
-        self.open(remote, 0, timeout)
+        self.open(remote, &ConnectOptions { timeout, ..ConnectOptions::default() })
     }
 }
 

@@ -178,20 +178,44 @@ impl Stack {
 
     /// The most precise listener for a new connection. Of a group that shares address and port, the keyed hash of the
     /// tuple chooses, so that all shards choose alike.
+    #[inline(always)]
     pub(super) fn listener_for(&self, arrival: &Arrival<'_>) -> Option<usize> {
-        let Tuple { local, local_port, .. } = arrival.tuple;
-        let precision = |l: &Listener| {
-            let binding = l.binding.as_ref().filter(|binding| binding.takes(local, local_port))?;
-            Some(binding.scope.precision())
-        };
-        let best = self.listeners.iter().filter_map(precision).max()?;
-        let members = || {
-            self.listeners.iter().enumerate().filter(|(_, l)| precision(l) == Some(best)).map(|(at, _)| at)
-        };
-        match members().count() {
-            1 => members().next(),
-            count => members().nth(((u64::from(arrival.hashed.hash) * count as u64) >> u32::BITS) as usize),
+        match self.listeners.as_slice() {
+            [alone] => {
+                let binding = alone.binding.as_ref()?;
+                binding.takes(arrival.tuple.local, arrival.tuple.local_port).then_some(0)
+            }
+            _ => self.most_precise(arrival),
         }
+    }
+
+    #[inline(never)]
+    fn most_precise(&self, arrival: &Arrival<'_>) -> Option<usize> {
+        let Tuple { local, local_port, .. } = arrival.tuple;
+        let (mut first, mut best, mut count) = (None, 0, 0_usize);
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let Some(binding) = listener.binding.as_ref().filter(|b| b.takes(local, local_port)) else {
+                continue;
+            };
+            let precision = binding.scope.precision();
+            if first.is_none() || precision > best {
+                (first, best, count) = (Some(index), precision, 1);
+            } else if precision == best {
+                count += 1;
+            }
+        }
+        if count > 1 { self.member(arrival, best, count) } else { first }
+    }
+
+    #[cold]
+    fn member(&self, arrival: &Arrival<'_>, precision: u8, count: usize) -> Option<usize> {
+        let Tuple { local, local_port, .. } = arrival.tuple;
+        let is_member = |l: &Listener| {
+            l.binding.is_some_and(|b| b.takes(local, local_port) && b.scope.precision() == precision)
+        };
+        let chosen = ((u64::from(arrival.hashed.hash) * count as u64) >> u32::BITS) as usize;
+        let members = self.listeners.iter().enumerate().filter(|(_, listener)| is_member(listener));
+        members.map(|(index, _)| index).nth(chosen)
     }
 
     /// Whether a listener has the port, whatever the address.

@@ -330,7 +330,7 @@ impl Stack {
     }
 
     /// Makes the connection of a handshake that is done; counted if it cannot be.
-    #[inline]
+    #[inline(always)]
     pub(super) fn synchronize(&mut self, handshake: &Handshake<'_>, arrival: &Arrival<'_>) -> Option<Key> {
         let Handshake { place, peer, iss, listener, rtt_us, resent } = *handshake;
         let own_mss = self.path_mss(arrival.tuple.remote);
@@ -363,7 +363,7 @@ impl Stack {
     }
 
     /// Puts a new connection into its listener's accept queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enqueue<E: Events<Self>>(&mut self, events: &mut E, listener: usize, new: Key) {
         self.counters.passive_opens += 1;
         self.listeners[listener].queue.push_back(new);
@@ -371,7 +371,7 @@ impl Stack {
     }
 
     /// Puts both blocks at one index.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert_connection(&mut self, connection: Connection, warm: Warm) -> Option<Key> {
         let key = self.connections.insert(connection).ok()?;
         let index = key.index as usize;

@@ -136,6 +136,7 @@ impl Stack {
     }
 
     /// The connection is open; if the application has closed it meanwhile, it hears of its end alone.
+    #[inline(never)]
     fn complete_crossed<E: Events<Self>>(&mut self, events: &mut E, key: Key, record: &SynSent) {
         self.finish_open(key, record);
         let connection = self.connections.at_mut(record.connection.index);
@@ -172,6 +173,7 @@ impl Stack {
     }
 
     /// Whether our SYN has crossed the peer's and the handshake is not done.
+    #[cold]
     pub(super) fn is_crossed(&self, index: u32) -> bool {
         let Some(entry) = self.tables.entry(self.warm[index as usize].place) else { return false };
         self.is_opening(index)

@@ -106,6 +106,8 @@ impl Tables {
     ///
     /// # Errors
     /// [`InsertError::Full`].
+    // Out of line, so that the table's own is in it and nowhere else.
+    #[inline(never)]
     pub fn insert(&mut self, tuple: &Hashed, entry: Entry) -> Result<FamilyPlace, InsertError> {
         let place = match &tuple.words {
             Words::V4(words) => InFamily::V4(self.v4.insert_new(tuple.hash, words, entry)?),
@@ -124,6 +126,7 @@ impl Tables {
     }
 
     /// Removes the entry at a place; `hasher` is the one that hashed its tuple.
+    #[inline(never)]
     pub fn remove(&mut self, place: FamilyPlace, hasher: &TupleHasher) {
         match place.get() {
             InFamily::V4(place) => {

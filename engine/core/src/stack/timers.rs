@@ -227,7 +227,8 @@ impl Stack {
             return self.fail_open(key, reason);
         }
         if is_due {
-            let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << record.retries.min(16));
+            let doublings = record.retries.saturating_sub(tcp.tcp_syn_linear_timeouts).min(16);
+            let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << doublings);
             record.retransmit_at = Tick::at(self.now + timeout);
             record.retries += 1;
         }

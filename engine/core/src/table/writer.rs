@@ -97,6 +97,7 @@ impl<const WORDS: usize> TableWriter<WORDS> {
     ///
     /// # Errors
     /// [`InsertError::Full`] if there is no room.
+    #[inline(always)]
     pub fn insert_new(
         &mut self,
         hash: u32,
@@ -128,6 +129,7 @@ impl<const WORDS: usize> TableWriter<WORDS> {
 
     /// Takes out what lies at `place`, under the hash with which it was inserted, and returns its entry; `None`, and no
     /// change, if nothing lies there.
+    #[inline(always)]
     pub fn remove(&mut self, place: Place, hash: u32) -> Option<Entry> {
         let Self { table, len, strays, changes, .. } = self;
         let entry = table.slots.entry(place)?;

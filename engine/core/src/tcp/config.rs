@@ -18,6 +18,8 @@ pub struct TcpConfig {
     pub tcp_delack_us: u32,
     /// How often a SYN is sent again.
     pub tcp_syn_retries: u8,
+    /// How many SYNs are sent again after the first timeout before the timeout begins to double.
+    pub tcp_syn_linear_timeouts: u8,
     /// How often a SYN+ACK is sent again.
     pub tcp_synack_retries: u8,
     /// How many timeouts in a row end an established connection.
@@ -92,6 +94,7 @@ impl Default for TcpConfig {
             tcp_rto_max_us: 120_000_000,
             tcp_delack_us: 40_000,
             tcp_syn_retries: 6,
+            tcp_syn_linear_timeouts: 0,
             tcp_synack_retries: 5,
             tcp_retries2: 15,
             tcp_orphan_retries: 8,

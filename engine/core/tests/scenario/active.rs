@@ -327,3 +327,74 @@ fn s36_the_last_free_port_of_many_is_found() {
     assert_eq!((ports.len(), ports[0], ports[2_999]), (3_000, 40_000, 42_999));
     assert_ne!(first, 40_000);
 }
+
+#[test]
+fn s04_c023_the_first_syns_are_repeated_at_the_same_pace_if_asked_for() {
+    let mut config = config();
+    config.tcp.tcp_syn_linear_timeouts = 4;
+    let mut world = World::quiet(config, 1500);
+    let start = world.now;
+    let (mut peer, id) = connect(&mut world, Offer::FULL);
+    world.advance_ms(70_000);
+    let times: Vec<u64> = peer.drain(&mut world).iter().map(|got| got.at.since(start).as_millis()).collect();
+    // As Linux: the fifth wait is still one second, the sixth two.
+    assert_eq!(times, [0, 1_000, 2_000, 3_000, 4_000, 5_000, 7_000]);
+    assert_eq!(world.app.events, [Event::Closed(id, CloseReason::TimedOut)]);
+}
+
+#[test]
+fn a_connection_begins_at_the_address_that_suits_the_peer() {
+    use bywash_core::stack::ConnectOptions;
+    let mut config = config();
+    for (text, prefix_len) in [("198.19.0.1", 16), ("198.19.7.1", 24), ("fe80::1", 64)] {
+        let cidr = bywash_core::wire::Cidr::new(address(text), prefix_len).expect("a prefix");
+        config.addresses.push(bywash_core::stack::LocalAddress { cidr, ..config.addresses[0] });
+    }
+    let mut world = World::quiet(config, 1500);
+    let mut source = |remote: &str, local_address: Option<&str>| {
+        let local_address = local_address.map(|text| text.parse().expect("an address"));
+        let options = ConnectOptions { local_address, ..ConnectOptions::default() };
+        let remote = remote.parse().expect("an address");
+        let id = world.stack().connect_with(remote, &options)?;
+        Ok(world.stack().info(id).expect("it exists").local.ip().to_string())
+    };
+    // On the link, on the narrower network, behind the gateway 198.18.0.254.
+    for (remote, local) in [
+        ("198.19.3.3:80", "198.19.0.1"),
+        ("198.19.7.3:80", "198.19.7.1"),
+        ("8.8.8.8:80", "198.18.0.1"),
+        ("[fd00:198:18::9]:80", LOCAL_V6),
+        ("[fe80::9]:80", "fe80::1"),
+        ("[2001:db8::9]:80", LOCAL_V6),
+    ] {
+        assert_eq!(source(remote, None).as_deref(), Ok(local), "{remote}");
+    }
+    assert_eq!(source("198.19.7.3:80", Some(LOCAL)).as_deref(), Ok(LOCAL));
+    assert_eq!(source("198.19.7.3:80", Some("0.0.0.0")).as_deref(), Ok("198.19.7.1"));
+    for wrong in ["198.18.0.77", LOCAL_V6] {
+        let address = wrong.parse().expect("an address");
+        assert_eq!(source("198.19.7.3:80", Some(wrong)), Err(ConnectError::AddrNotAvailable { address }));
+    }
+}
+
+#[test]
+fn s36_ports_begin_where_nobody_can_guess_and_go_on_from_there() {
+    // RFC 6056 section 3.3.3: where they begin depends on the peer, and on a secret.
+    let first_towards = |world: &mut World, host: u8| {
+        let remote = SocketAddr::from(([198, 18, 0, host], 443));
+        let mut port = || {
+            let id = world.stack().connect(remote, None).expect("connects");
+            world.stack().info(id).expect("it exists").local.port()
+        };
+        let (first, second) = (port(), port());
+        assert!(second == first + 1 || (first, second) == (60_999, 32_768), "{first}, {second}");
+        assert!((32_768..=60_999).contains(&first));
+        first
+    };
+    let mut world = World::quiet(config(), 1500);
+    let firsts: Vec<_> = (2..34).map(|host| first_towards(&mut world, host)).collect();
+    let steps: Vec<_> = firsts.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+    assert!(steps.windows(2).all(|pair| pair[0] != pair[1]), "predictable: {firsts:?}");
+    let other = first_towards(&mut World::seeded([7; 32]), 2);
+    assert_ne!(other, firsts[0]);
+}

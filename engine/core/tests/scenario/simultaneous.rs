@@ -1,8 +1,7 @@
 //! Both ends open at the same time.
 
-use std::num::NonZeroU16;
-
 use bywash_core::shard::{ConnectError, ConnectionId};
+use bywash_core::stack::ConnectOptions;
 
 use crate::active::connect;
 use crate::harness::*;
@@ -69,11 +68,11 @@ fn s12_c022_a_bare_ack_or_data_complete_it_too() {
 #[test]
 fn s12_two_stacks_that_open_towards_each_other_get_one_connection() {
     let (mut left, mut right) = (World::quiet(config(), 1500), World::quiet(mirrored(), 1500));
-    let port = |number| NonZeroU16::new(number).expect("a port");
+    let from = |local_port| ConnectOptions { local_port, ..ConnectOptions::default() };
     let to_right = "198.18.0.2:2000".parse().expect("an address");
     let to_left = "198.18.0.1:1000".parse().expect("an address");
-    let a = left.stack().connect_from(port(1000), to_right, None).expect("connects");
-    let b = right.stack().connect_from(port(2000), to_left, None).expect("connects");
+    let a = left.stack().connect_with(to_right, &from(1000)).expect("connects");
+    let b = right.stack().connect_with(to_left, &from(2000)).expect("connects");
     left.turn();
     right.turn();
     for _ in 0..12 {
@@ -201,10 +200,10 @@ fn c022_close_waits_for_the_handshake_and_abort_does_not() {
 fn a_port_that_is_in_use_towards_a_peer_is_not_given_twice() {
     let mut world = World::quiet(config(), 1500);
     let remote = "198.18.0.2:443".parse().expect("an address");
-    let port = NonZeroU16::new(1_000).expect("a port");
-    world.stack().connect_from(port, remote, None).expect("connects");
-    let again = world.stack().connect_from(port, remote, None);
+    let options = ConnectOptions { local_port: 1_000, ..ConnectOptions::default() };
+    world.stack().connect_with(remote, &options).expect("connects");
+    let again = world.stack().connect_with(remote, &options);
     assert_eq!(again, Err(ConnectError::AddrInUse { port: 1_000 }));
     let elsewhere = "198.18.0.2:444".parse().expect("an address");
-    world.stack().connect_from(port, elsewhere, None).expect("another peer's port");
+    world.stack().connect_with(elsewhere, &options).expect("another peer's port");
 }

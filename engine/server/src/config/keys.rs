@@ -102,6 +102,7 @@ pub(super) const TCP_KEYS: &[Key] = &[
     number("tcp_rmem_max", 4_096, 896 << 10),
     number("tcp_wmem_max", 4_096, 1 << 30),
     number("tcp_syn_retries", 1, 127),
+    number("tcp_syn_linear_timeouts", 0, 127),
     number("tcp_synack_retries", 0, 255),
     number("tcp_retries2", 3, 100),
     number("tcp_fin_timeout_ms", 0, 3_600_000),

@@ -64,6 +64,10 @@ pub struct TcpConfig {
     #[arg(long, value_name = "COUNT")]
     pub tcp_syn_retries: u8,
 
+    /// How often a SYN of ours is repeated before the wait for its answer begins to double (Linux has 4).
+    #[arg(long, value_name = "COUNT")]
+    pub tcp_syn_linear_timeouts: u8,
+
     /// How often a SYN-ACK of ours is repeated.
     #[arg(long, value_name = "COUNT")]
     pub tcp_synack_retries: u8,
@@ -141,6 +145,7 @@ impl Default for TcpConfig {
             tcp_rmem_max: 256 << 10,
             tcp_wmem_max: 256 << 10,
             tcp_syn_retries: 6,
+            tcp_syn_linear_timeouts: 0,
             tcp_synack_retries: 5,
             tcp_retries2: 15,
             tcp_fin_timeout_ms: 60_000,

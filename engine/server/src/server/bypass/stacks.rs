@@ -108,6 +108,7 @@ fn settings(config: &Config, addresses: &Addresses, gateways: &[IpAddr]) -> Stac
             tcp_rfc1337: tcp.tcp_rfc1337 == 1,
             tcp_time_wait_ms: tcp.tcp_time_wait_ms,
             tcp_syn_retries: tcp.tcp_syn_retries,
+            tcp_syn_linear_timeouts: tcp.tcp_syn_linear_timeouts,
             tcp_synack_retries: tcp.tcp_synack_retries,
             tcp_retries2: tcp.tcp_retries2,
             tcp_fin_timeout_ms: tcp.tcp_fin_timeout_ms,
