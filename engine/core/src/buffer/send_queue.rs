@@ -203,14 +203,25 @@ impl SendQueue {
         copied
     }
 
-    /// Like [`gather`](Self::gather): fills `dst`, and returns its sum.
+    /// Like [`gather_with`](Self::gather_with) or, without a cursor, [`gather`](Self::gather): fills `dst`, and returns its
+    /// sum.
     #[inline]
-    pub fn gather_summed(&self, pool: &mut ChunkPool, offset: u32, dst: &mut [u8]) -> Sum {
+    pub fn gather_summed(
+        &self,
+        pool: &mut ChunkPool,
+        cursor: Option<&mut Cursor>,
+        offset: u32,
+        dst: &mut [u8],
+    ) -> Sum {
         let (mut sum, mut done) = (Sum::ZERO, 0);
-        self.gather(pool, offset, dst, |to, from| {
+        let copy = |to: &mut [u8], from: &[u8]| {
             sum = sum.append(Sum::copy(to, from), Parity::of(done));
             done += from.len();
-        });
+        };
+        match cursor {
+            Some(cursor) => self.gather_with(pool, cursor, offset, dst, copy),
+            None => self.gather(pool, offset, dst, copy),
+        };
         sum
     }
 

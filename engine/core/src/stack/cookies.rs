@@ -92,7 +92,7 @@ impl Stack {
             // The peer believes the connection to be open: what it sends will bring the cookie again.
             Room::None => {}
             Room::Some => {
-                if let Some(id) = self.open_by_cookie(events, listener, &peer, arrival) {
+                if let Some(id) = self.open_by_cookie(events, listener, &peer, ts_offset, arrival) {
                     self.take_first(transmit, events, id, &arrival.segment);
                 }
             }
@@ -114,6 +114,7 @@ impl Stack {
         events: &mut E,
         listener: usize,
         peer: &PeerSyn,
+        ts_offset: u32,
         arrival: &Arrival<'_>,
     ) -> Option<Key> {
         let entry = self.connections.next_key().and_then(|key| Entry::new(Kind::Synchronized, key).ok());
@@ -123,7 +124,7 @@ impl Stack {
             return None;
         };
         let iss = arrival.segment.ack - 1;
-        let handshake = Handshake { place, peer, iss, listener, rtt_us: None, resent: 0 };
+        let handshake = Handshake { place, peer, iss, listener, rtt_us: None, resent: 0, ts_offset };
         let Some(id) = self.synchronize(&handshake, arrival) else {
             self.tables.remove(place, &self.hasher);
             return None;

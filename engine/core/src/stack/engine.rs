@@ -9,6 +9,7 @@ use crate::shard::{ConnectionId, Events, Transport, Turn};
 use crate::table::Entry;
 use crate::tcp::state::Flag;
 use crate::wire::Packet;
+use crate::wire::Tuple;
 
 use super::burst::{Outlook, OutlookKind, Outlooks};
 use super::counters::DropReason;
@@ -202,7 +203,9 @@ fn handle<T: Transmit, L: Peers, E: Events<Stack>>(
     match *known {
         Known::Damaged => stack.counters.drop(DropReason::BadChecksum),
         Known::Plain(outlook) => {
-            if let Some(arrival) = stack.admit_plain(bytes, outlook) {
+            let tuple = Tuple::from_words_v4(outlook.tuple);
+            if let Some(local) = stack.admit_tuple(&tuple) {
+                let arrival = stack.arrival(bytes, outlook, tuple, local);
                 strays.deal_with(stack, transmit, events, bytes, &arrival);
             }
         }

@@ -102,14 +102,7 @@ impl Stack {
             Some(words) => Hashed::known_v4(words, hash),
             None => Hashed::of(&tuple, &self.hasher),
         };
-        let Some(local) = self.local_index(tuple.local) else {
-            self.counters.drop(DropReason::NotForUs);
-            return None;
-        };
-        if !tuple.remote.is_unicast() || tuple.remote == tuple.local {
-            self.counters.drop(DropReason::BadSource);
-            return None;
-        }
+        let local = self.admit_tuple(&tuple)?;
         if matches!(checksum, ReceivedChecksum::Unverified)
             && (verify_network(frame, packet).is_err() || verify_transport(frame, packet).is_err())
         {
@@ -118,17 +111,13 @@ impl Stack {
         }
         self.counters.segments_received += 1;
         let segment = segment_of(frame, packet, &fields);
-        let mac = match self.capabilities.medium {
-            Medium::Ethernet => source_mac(frame),
-            Medium::Ip => MacAddress::ZERO,
-        };
+        let mac = self.mac_of(frame);
         Some(Arrival { segment, tuple, hashed, mac, local })
     }
 
-    /// The same of a plain segment or a usual SYN, whose checksums are known to be right.
+    /// Whether a segment may have these addresses; counted if not. The index of ours.
     #[inline(always)]
-    pub(super) fn admit_plain<'a>(&mut self, frame: &'a [u8], outlook: &Outlook) -> Option<Arrival<'a>> {
-        let tuple = Tuple::from_words_v4(outlook.tuple);
+    pub(super) fn admit_tuple(&mut self, tuple: &Tuple) -> Option<u8> {
         let Some(local) = self.local_index(tuple.local) else {
             self.counters.drop(DropReason::NotForUs);
             return None;
@@ -137,19 +126,35 @@ impl Stack {
             self.counters.drop(DropReason::BadSource);
             return None;
         }
+        Some(local)
+    }
+
+    /// What is known of a plain segment or a usual SYN, whose checksums are right and whose addresses were admitted.
+    #[inline(always)]
+    pub(super) fn arrival<'a>(
+        &mut self,
+        frame: &'a [u8],
+        outlook: &Outlook,
+        tuple: Tuple,
+        local: u8,
+    ) -> Arrival<'a> {
         self.counters.segments_received += 1;
         let segment = match outlook.kind {
             OutlookKind::Syn => Segment::of_syn(&outlook.segment, frame),
             OutlookKind::Plain | OutlookKind::Expected | OutlookKind::General | OutlookKind::Damaged => {
-                Segment::of_plain(&outlook.segment, frame)?
+                Segment::of_plain(&outlook.segment, frame)
             }
         };
-        let mac = match self.capabilities.medium {
+        let hashed = Hashed::known_v4(outlook.tuple, outlook.hash);
+        Arrival { segment, tuple, hashed, mac: self.mac_of(frame), local }
+    }
+
+    #[inline(always)]
+    fn mac_of(&self, frame: &[u8]) -> MacAddress {
+        match self.capabilities.medium {
             Medium::Ethernet => source_mac(frame),
             Medium::Ip => MacAddress::ZERO,
-        };
-        let hashed = Hashed::known_v4(outlook.tuple, outlook.hash);
-        Some(Arrival { segment, tuple, hashed, mac, local })
+        }
     }
 
     /// Second pass: a segment of ours, and the table's entry for it.

@@ -52,6 +52,8 @@ pub(super) struct Handshake<'a> {
     pub(super) rtt_us: Option<u32>,
     /// How often our SYN+ACK was sent again.
     pub(super) resent: u8,
+    /// Where our timestamps of this tuple begin.
+    pub(super) ts_offset: u32,
 }
 
 impl Stack {
@@ -81,11 +83,12 @@ impl Stack {
             self.counters.drop(DropReason::TooManyConnections);
             return;
         };
-        let record = SynReceived::new(place, &peer, iss, arrival.mac, listener as u8, self.now);
+        let ts_offset = flow.ts_offset;
+        let record = SynReceived::new(place, &peer, iss, ts_offset, arrival.mac, listener as u8, self.now);
         let inserted = self.half_open.insert(record);
         debug_assert_eq!(inserted.ok(), Some(key), "the slab said which key comes next");
         self.listeners[listener].half_open += 1;
-        self.emit_syn_ack(transmit, key.index, &record, &arrival.tuple, flow.ts_offset);
+        self.emit_syn_ack(transmit, key.index, &record, &arrival.tuple);
     }
 
     /// Where what must be remembered of one more SYN goes; counted if nowhere.
@@ -134,10 +137,9 @@ impl Stack {
     pub(super) fn send_syn_ack<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
         let Some(record) = self.half_open.get(key).copied() else { return };
         let tuple = self.tables.tuple(record.place);
-        let ts_offset = self.secrets.flow(&tuple).ts_offset;
         // Sent again because the SYN was, it may be armed for an earlier time.
         self.half_open_wheel.disarm(key.index);
-        self.emit_syn_ack(transmit, key.index, &record, &tuple, ts_offset);
+        self.emit_syn_ack(transmit, key.index, &record, &tuple);
     }
 
     /// The same for a record that is not armed and whose tuple's secrets are known.
@@ -148,12 +150,11 @@ impl Stack {
         index: u32,
         record: &SynReceived,
         tuple: &Tuple,
-        ts_offset: u32,
     ) {
         let tcp = &self.config.tcp;
         let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << record.retries.min(16));
         let own_mss = path_mss(self.capabilities.mtu, tuple.remote);
-        let clock = self.clock.ms.wrapping_add(ts_offset);
+        let clock = self.clock.ms.wrapping_add(record.ts_offset);
         let head = Head {
             local_port: tuple.local_port,
             remote_port: tuple.remote_port,
@@ -267,7 +268,7 @@ impl Stack {
         }
         self.counters.challenge_acks += 1;
         let (peer, tuple) = (record.peer(), arrival.tuple);
-        let value = self.clock.ms.wrapping_add(arrival.hashed.flow(&self.secrets).ts_offset);
+        let value = self.clock.ms.wrapping_add(record.ts_offset);
         let timestamps = peer.timestamp.map(|echo| Timestamps { value, echo });
         let repr = TcpRepr {
             source_port: tuple.local_port,
@@ -316,6 +317,7 @@ impl Stack {
             listener,
             rtt_us: record.rtt_us(self.now),
             resent: record.retries,
+            ts_offset: record.ts_offset,
         };
         let new = self.synchronize(&handshake, arrival)?;
         // The entry changes hands; the half-open record goes.
@@ -332,9 +334,8 @@ impl Stack {
     /// Makes the connection of a handshake that is done; counted if it cannot be.
     #[inline(always)]
     pub(super) fn synchronize(&mut self, handshake: &Handshake<'_>, arrival: &Arrival<'_>) -> Option<Key> {
-        let Handshake { place, peer, iss, listener, rtt_us, resent } = *handshake;
+        let Handshake { place, peer, iss, listener, rtt_us, resent, ts_offset } = *handshake;
         let own_mss = self.path_mss(arrival.tuple.remote);
-        let ts_offset = arrival.hashed.flow(&self.secrets).ts_offset;
         let agreed = Agreement { rtt_us, resent, ..peer.agree(own_mss, ts_offset, &self.config.tcp) };
         // The frame says where the next hop is, if nothing else does.
         let Ok(neighbour) = self.hold_next_hop(arrival.tuple.remote, Some(arrival.mac)) else {

@@ -186,7 +186,7 @@ impl Stack {
         if self.take_closing(transmit, events, index, plain, in_burst) {
             return;
         }
-        let Some(segment) = Segment::of_plain(plain, frame) else { return };
+        let segment = Segment::of_plain(plain, frame);
         self.handle_synchronized(events, index, &segment);
     }
 

@@ -109,7 +109,7 @@ impl Stack {
             let window = window::advertise(connection, config, config.receive_buffer);
             let plain = plain_head(connection, &self.clock, connection.snd_nxt, flags, window);
             let (send, chunks) = (&connection.send, &mut self.chunks);
-            let fill = |payload: &mut [u8]| send.gather_summed(chunks, flight, payload);
+            let fill = |payload: &mut [u8]| send.gather_summed(chunks, None, flight, payload);
             if self.template.send_filled(transmit, &self.capabilities, &plain, len as usize, fill).is_err() {
                 return Replied::NoFrame;
             }

@@ -12,7 +12,7 @@ use crate::tcp::state::Flag;
 use crate::tcp::window;
 use crate::tcp::{congestion, ecn};
 use crate::wire::tcp::{Flags as Control, SackBlock, SackBlocks, Timestamps};
-use crate::wire::{Address, Parity, Sum};
+use crate::wire::{Address, Sum};
 
 use super::Stack;
 use super::counters::DropReason;
@@ -154,17 +154,7 @@ impl Stack {
         };
         let (send, chunks) = (&connection.send, &mut self.chunks);
         send_segment(transmit, &self.capabilities, &route, &head, piece.len as usize, |payload| {
-            let mut sum = Sum::ZERO;
-            let mut done = 0;
-            let copy = |to: &mut [u8], from: &[u8]| {
-                sum = sum.append(Sum::copy(to, from), Parity::of(done));
-                done += from.len();
-            };
-            match cursor {
-                Some(cursor) => send.gather_with(chunks, cursor, offset, payload, copy),
-                None => send.gather(chunks, offset, payload, copy),
-            };
-            sum
+            send.gather_summed(chunks, cursor, offset, payload)
         })?;
         Ok(Sent::Something)
     }

@@ -114,6 +114,8 @@ pub struct SynReceived {
     pub place: FamilyPlace,
     /// Our initial sequence number.
     pub iss: SequenceNumber,
+    /// Where our timestamps of this tuple begin: kept, for it takes a keyed hash.
+    pub ts_offset: u32,
     irs: SequenceNumber,
     /// The peer's timestamp, if it does any.
     ts_recent: u32,
@@ -136,6 +138,7 @@ impl SynReceived {
         place: FamilyPlace,
         peer: &PeerSyn,
         iss: SequenceNumber,
+        ts_offset: u32,
         mac: MacAddress,
         listener: u8,
         now: Instant,
@@ -144,6 +147,7 @@ impl SynReceived {
         Self {
             place,
             iss,
+            ts_offset,
             irs,
             ts_recent: timestamp.unwrap_or(0),
             sent_us: now.as_micros() as u32,
@@ -233,9 +237,9 @@ impl Offered {
 const _: () = {
     use crate::base::slab::PlainSlot;
     use crate::table::{WORDS_V4, WORDS_V6, bytes_per_entry};
-    // The record with its generation; the slab's free list; a timer, of which the wheel says that it takes 13.
-    let all = size_of::<PlainSlot<SynReceived>>() + size_of::<u32>() + 16;
-    assert!(size_of::<SynReceived>() == 36 && all == 60);
+    // The record with its generation; the slab's free list; a timer, of which the wheel says what it takes.
+    let all = size_of::<PlainSlot<SynReceived>>() + size_of::<u32>() + 13;
+    assert!(size_of::<SynReceived>() == 40 && all == 61);
     assert!(bytes_per_entry::<WORDS_V4>() + all <= 96 && bytes_per_entry::<WORDS_V6>() + all <= 96 + 24);
 };
 
@@ -289,9 +293,10 @@ mod tests {
             let peer = PeerSyn { irs, mss, window_scale, sack_permitted, timestamp, window, ecn };
             let place = FamilyPlace::new(InFamily::V6(Place::new(3, 1)));
             let now = Instant::from_nanos(u64::from(iss.0) << 12);
-            let mut record = SynReceived::new(place, &peer, iss, MacAddress([1, 2, 3, 4, 5, 6]), 7, now);
+            let mut record = SynReceived::new(place, &peer, iss, 9, MacAddress([1, 2, 3, 4, 5, 6]), 7, now);
             prop_assert_eq!(record.peer(), peer);
-            prop_assert_eq!((record.place, record.iss, record.rcv_nxt()), (place, iss, irs + 1));
+            prop_assert_eq!((record.place, record.iss, record.ts_offset), (place, iss, 9));
+            prop_assert_eq!(record.rcv_nxt(), irs + 1);
             let later = now + crate::base::time::Duration::from_micros(40);
             prop_assert_eq!(record.rtt_us(later), Some(40));
             record.retries = 1;

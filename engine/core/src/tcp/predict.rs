@@ -85,23 +85,13 @@ pub fn take_predicted(
     clock: &Clock,
     segment: &PlainSegment,
 ) -> Option<u32> {
-    let (seq, ack) = (SequenceNumber(segment.seq), SequenceNumber(segment.ack));
     let len = u32::from(segment.len);
-    let acked = ack.since(connection.snd_una);
-    let flight = connection.flight();
-    let window = u32::from(segment.window) << connection.scales.send();
-    let is_older = (segment.ts_value.wrapping_sub(connection.ts_recent) as i32) < 0;
+    let acked = SequenceNumber(segment.ack).since(connection.snd_una);
     let is_predicted = segment.flags.without(Control::PSH) == Control::ACK
-        && seq == connection.rcv_nxt
         && len <= connection.rcv_adv.since(connection.rcv_nxt)
-        && acked <= flight
         // With neither it may be a duplicate ACK.
-        && acked + len > 0
-        && !is_older
-        && window > 0
-        && connection.snd_wnd > 0
-        // Else the persist timer runs.
-        && (flight > 0 || !connection.retransmit_at.is_set());
+        && acked | len != 0
+        && is_next(connection, segment, acked);
     if !is_predicted {
         return None;
     }
@@ -122,7 +112,7 @@ pub struct Closing {
 /// nothing was touched.
 ///
 /// The connection [is calm](Connection::is_calm).
-#[inline]
+#[inline(always)]
 pub fn take_closing(
     connection: &mut Connection,
     warm: &mut [Warm],
@@ -133,8 +123,6 @@ pub fn take_closing(
     segment: &PlainSegment,
 ) -> Option<Closing> {
     let acked = SequenceNumber(segment.ack).since(connection.snd_una);
-    let flight = connection.flight();
-    let is_older = (segment.ts_value.wrapping_sub(connection.ts_recent) as i32) < 0;
     let fin = if segment.flags.intersects(Control::FIN) { Fin::Present } else { Fin::Absent };
     let is_news = match fin {
         Fin::Absent => acked > 0,
@@ -142,24 +130,33 @@ pub fn take_closing(
     };
     let is_closing = segment.flags.without(Control::PSH).without(Control::FIN) == Control::ACK
         && segment.len == 0
-        && SequenceNumber(segment.seq) == connection.rcv_nxt
-        && acked <= flight
         && is_news
-        && !is_older
-        && segment.window > 0
-        && connection.snd_wnd > 0
-        // Else the persist timer runs.
-        && (flight > 0 || !connection.retransmit_at.is_set());
+        && is_next(connection, segment, acked);
     if !is_closing {
         return None;
     }
     // Of the octets in flight one may be our FIN.
-    let queued = connection.send.len() as u32;
+    let (flight, queued) = (connection.flight(), connection.send.len() as u32);
     take_numbers(connection, warm, index, pool, config, clock, segment);
     if acked > 0 && acked == flight && connection.sides.send() == SendSide::FinSent {
         connection.sides.set_send(SendSide::FinAcked);
     }
     Some(Closing { acked: acked.min(queued), fin })
+}
+
+/// Whether a segment that acknowledges `acked` octets is the next in order, acknowledges nothing but what is in flight, and
+/// neither end's window is closed.
+#[inline(always)]
+fn is_next(connection: &Connection, segment: &PlainSegment, acked: u32) -> bool {
+    let flight = connection.flight();
+    let is_older = (segment.ts_value.wrapping_sub(connection.ts_recent) as i32) < 0;
+    SequenceNumber(segment.seq) == connection.rcv_nxt
+        && acked <= flight
+        && !is_older
+        && segment.window > 0
+        && connection.snd_wnd > 0
+        // Else the persist timer runs.
+        && (flight > 0 || !connection.retransmit_at.is_set())
 }
 
 /// Takes in the timestamp, window and acknowledgment of a segment that is known to be in order and to acknowledge nothing

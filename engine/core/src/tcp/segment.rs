@@ -2,7 +2,7 @@
 
 use crate::wire::Ecn;
 use crate::wire::parse::PlainSegment;
-use crate::wire::tcp::{Flags as Control, SynOptions, Timestamps};
+use crate::wire::tcp::{Flags as Control, Timestamps};
 
 use super::seq::SequenceNumber;
 
@@ -28,10 +28,10 @@ pub struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// A plain segment, out of the frame that it was read from; `None` for a shorter frame.
-    #[inline]
-    pub fn of_plain(plain: &PlainSegment, frame: &'a [u8]) -> Option<Self> {
-        Some(Self {
+    /// A plain segment, out of the frame that it was read from.
+    #[inline(always)]
+    pub fn of_plain(plain: &PlainSegment, frame: &'a [u8]) -> Self {
+        Self {
             seq: SequenceNumber(plain.seq),
             ack: SequenceNumber(plain.ack),
             window: plain.window,
@@ -39,12 +39,12 @@ impl<'a> Segment<'a> {
             timestamps: Some(plain.timestamps(frame)),
             options: &[],
             ecn: Ecn::NotEct,
-            payload: plain.payload(frame)?,
-        })
+            payload: plain.payload(frame).unwrap_or_default(),
+        }
     }
 
     /// A SYN with the usual options, out of the frame that it was read from.
-    #[inline]
+    #[inline(always)]
     pub fn of_syn(plain: &PlainSegment, frame: &'a [u8]) -> Self {
         let options = plain.syn_options(frame);
         Self {
@@ -52,7 +52,7 @@ impl<'a> Segment<'a> {
             ack: SequenceNumber(plain.ack),
             window: plain.window,
             control: plain.flags,
-            timestamps: SynOptions::of_usual(options).and_then(|syn| syn.timestamps),
+            timestamps: Some(plain.syn_timestamps(frame)),
             options,
             ecn: Ecn::NotEct,
             payload: &[],

@@ -39,6 +39,14 @@ impl PlainSegment {
         Timestamps { value: self.ts_value, echo: echo.map_or(0, |octets| u32::from_be_bytes(*octets)) }
     }
 
+    /// The timestamps of a usual SYN, out of the frame that this was read from.
+    #[inline(always)]
+    pub fn syn_timestamps(&self, frame: &[u8]) -> Timestamps {
+        // The last word but one.
+        let echo = frame.get(..usize::from(self.payload).saturating_sub(4)).and_then(<[u8]>::last_chunk);
+        Timestamps { value: self.ts_value, echo: echo.map_or(0, |octets| u32::from_be_bytes(*octets)) }
+    }
+
     /// The option bytes of a SYN, out of the frame that this was read from.
     #[inline]
     pub fn syn_options<'a>(&self, frame: &'a [u8]) -> &'a [u8] {

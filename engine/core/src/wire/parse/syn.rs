@@ -103,7 +103,7 @@ mod tests {
             prop_assert_eq!(fields.options, OptionsLayout::Mixed);
             let options = general.options(&frame);
             prop_assert_eq!(Options::parse(segment.syn_options(&frame)), options);
-            prop_assert_eq!(options.timestamps.map(|sent| sent.value), Some(segment.ts_value));
+            prop_assert_eq!(options.timestamps, Some(segment.syn_timestamps(&frame)));
             prop_assert_eq!(general.payload_len(), 0);
             prop_assert_eq!(verify(&frame, &general).is_ok(), PlainHeaders::is_intact(packet));
         }
