@@ -159,16 +159,23 @@ fn handle_burst<B: Burst, T: Transmit, L: Peers, E: Events<Stack>>(
     (outlooks, inbound): Notes<'_>,
 ) {
     outlooks.look_through(stack, events, burst, count, inbound);
-    let mut place = stack.take_in_order(transmit, events, burst, outlooks, 0..count);
+    let mut place = 0;
     while place < count {
-        let outlook = outlooks.at(place);
+        let mut outlook = outlooks.at(place);
+        if outlook.kind == OutlookKind::Expected {
+            place = stack.take_in_order(transmit, events, burst, outlooks, place..count);
+            if place == count {
+                break;
+            }
+            outlook = outlooks.at(place);
+        }
         let known = match outlook.kind {
             OutlookKind::Plain | OutlookKind::Expected | OutlookKind::Syn => Known::Plain(outlook),
             OutlookKind::General => Known::General(&inbound[place], burst.checksum(place)),
             OutlookKind::Damaged => Known::Damaged,
         };
         handle(stack, &mut strays, transmit, events, burst.frame(place), &known);
-        place = stack.take_in_order(transmit, events, burst, outlooks, place + 1..count);
+        place += 1;
     }
 }
 

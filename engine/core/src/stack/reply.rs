@@ -7,6 +7,7 @@ use crate::tcp::connection::{Connection, Route};
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
 use crate::tcp::{output, predict, timer, window};
+use crate::wire::Sum;
 use crate::wire::tcp::Flags as Control;
 
 use super::Stack;
@@ -173,7 +174,8 @@ impl Stack {
         let connection = self.connections.at_mut(index);
         let window = window::advertise(connection, config, config.receive_buffer);
         let plain = plain_head(connection, &self.clock, connection.snd_nxt, flags, window);
-        if self.template.send(transmit, &self.capabilities, &plain, &[]).is_err() {
+        let sent = self.template.send_filled(transmit, &self.capabilities, &plain, 0, |_| Sum::ZERO);
+        if sent.is_err() {
             // The window counts as told already: what was due is due again.
             connection.flags.set(Flag::AckNow);
             return Replied::NoFrame;
