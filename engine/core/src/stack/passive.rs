@@ -315,7 +315,7 @@ impl Stack {
             peer: &record.peer(),
             iss: record.iss,
             listener,
-            rtt_us: record.rtt_us(self.now),
+            rtt_us: record.rtt_us(self.now, &self.config.tcp),
             resent: record.retries,
             ts_offset: record.ts_offset,
         };

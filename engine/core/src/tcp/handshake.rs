@@ -119,8 +119,8 @@ pub struct SynReceived {
     irs: SequenceNumber,
     /// The peer's timestamp, if it does any.
     ts_recent: u32,
-    /// When the first SYN+ACK was sent, µs, wrapping.
-    sent_us: u32,
+    /// When the first SYN+ACK was sent, in µs, the lower 24 bits: it is sent again before they wrap.
+    sent_us: [u8; 3],
     mss: u16,
     window: u16,
     /// Where the SYN came from on the link.
@@ -150,7 +150,7 @@ impl SynReceived {
             ts_offset,
             irs,
             ts_recent: timestamp.unwrap_or(0),
-            sent_us: now.as_micros() as u32,
+            sent_us: low_us(now),
             mss,
             window,
             mac,
@@ -183,10 +183,21 @@ impl SynReceived {
         self.irs + 1
     }
 
-    /// Round trip of the handshake in µs, when the SYN+ACK was sent once.
-    pub fn rtt_us(&self, now: Instant) -> Option<u32> {
-        (self.retries == 0).then(|| (now.as_micros() as u32).wrapping_sub(self.sent_us))
+    /// Round trip of the handshake in µs, when the SYN+ACK was sent once, and no longer than 16 s ago by `config`.
+    pub fn rtt_us(&self, now: Instant, config: &TcpConfig) -> Option<u32> {
+        let [a, b, c] = self.sent_us;
+        let passed = (now.as_micros() as u32).wrapping_sub(u32::from_le_bytes([a, b, c, 0])) & US_MAX;
+        (self.retries == 0 && config.tcp_rto_initial_us < US_MAX).then_some(passed)
     }
+}
+
+/// The longest time that 24 bits hold, in µs.
+const US_MAX: u32 = (1 << 24) - 1;
+
+/// The lower 24 bits of a time in µs.
+const fn low_us(now: Instant) -> [u8; 3] {
+    let [a, b, c, _] = (now.as_micros() as u32).to_le_bytes();
+    [a, b, c]
 }
 
 /// Which options a SYN has, in a byte.
@@ -237,9 +248,9 @@ impl Offered {
 const _: () = {
     use crate::base::slab::PlainSlot;
     use crate::table::{WORDS_V4, WORDS_V6, bytes_per_entry};
-    // The record with its generation; the slab's free list; a timer, of which the wheel says what it takes.
-    let all = size_of::<PlainSlot<SynReceived>>() + size_of::<u32>() + 13;
-    assert!(size_of::<SynReceived>() == 40 && all == 61);
+    // The record with its generation; the slab's free list; a timer, of which the wheel says that it takes 13.
+    let all = size_of::<PlainSlot<SynReceived>>() + size_of::<u32>() + 16;
+    assert!(size_of::<SynReceived>() == 36 && all == 60);
     assert!(bytes_per_entry::<WORDS_V4>() + all <= 96 && bytes_per_entry::<WORDS_V6>() + all <= 96 + 24);
 };
 
@@ -298,9 +309,13 @@ mod tests {
             prop_assert_eq!((record.place, record.iss, record.ts_offset), (place, iss, 9));
             prop_assert_eq!(record.rcv_nxt(), irs + 1);
             let later = now + crate::base::time::Duration::from_micros(40);
-            prop_assert_eq!(record.rtt_us(later), Some(40));
+            let mut config = TcpConfig::default();
+            prop_assert_eq!(record.rtt_us(later, &config), Some(40));
+            config.tcp_rto_initial_us = 17_000_000;
+            prop_assert_eq!(record.rtt_us(later, &config), None, "24 bits could have wrapped");
+            config.tcp_rto_initial_us = 1_000_000;
             record.retries = 1;
-            prop_assert_eq!(record.rtt_us(later), None);
+            prop_assert_eq!(record.rtt_us(later, &config), None);
         }
     }
 }
