@@ -18,6 +18,8 @@
 //! | [`host`], [`pull`] | what handlers may do; reading and accepting on demand |
 //! | `duplicates` | what the peer is told that it has sent twice |
 //! | [`egress`], [`answers`] | frames built in place; echo and refusals |
+//! | `strays` | the general path of a frame |
+//! | `fragmented`, `fragments` | datagrams in pieces |
 //! | `resolution` | ARP and neighbour discovery |
 //! | [`icmp_errors`], [`path_mtu`] | what routers say about connections and paths |
 //! | `challenges` | how many challenge ACKs |
@@ -37,6 +39,8 @@ pub mod counters;
 mod duplicates;
 pub mod egress;
 pub mod engine;
+mod fragmented;
+mod fragments;
 pub mod host;
 pub mod icmp_errors;
 pub mod ingress;
@@ -58,6 +62,7 @@ pub mod retire;
 pub mod service;
 mod simultaneous;
 pub mod source;
+mod strays;
 pub mod stream;
 pub mod synchronized;
 pub mod tables;
@@ -99,6 +104,7 @@ use self::challenges::Challenges;
 use self::config::ADDRESSES_MAX;
 use self::duplicates::Duplicates;
 use self::egress::Template;
+use self::fragments::Fragments;
 use self::listener::Listener;
 use self::neighbour::{CacheFull, Neighbours, Watch};
 use self::path_mtu::PathMtus;
@@ -179,6 +185,9 @@ pub struct Stack {
     neighbours: Neighbours,
     path_mtus: PathMtus,
     defence: Defence,
+    fragments: Fragments,
+    /// Of the last datagram that was cut.
+    identification: u32,
     /// The next hop that was held last.
     last_hop: Option<LastHop>,
     /// The headers that the in-order path wrote last.
@@ -234,10 +243,14 @@ impl Stack {
             return Err(StackError::TooManyAddresses { given: config.addresses.len() });
         }
         let secrets = Secrets::from_seed(seed);
+        let mut capabilities = capabilities;
+        if let (Medium::Ethernet, Some(id)) = (capabilities.medium, config.ip.vlan) {
+            capabilities.medium = Medium::Tagged(id);
+        }
         let is_shared = config.addresses.iter().any(|local| local.ownership == Ownership::Shared);
         let watch = match capabilities.medium {
-            Medium::Ethernet if !is_shared => Watch::Ours,
-            Medium::Ethernet | Medium::Ip => Watch::Kernels,
+            Medium::Ethernet | Medium::Tagged(_) if !is_shared => Watch::Ours,
+            Medium::Ethernet | Medium::Tagged(_) | Medium::Ip => Watch::Kernels,
         };
         let entries = config.connections_max as usize
             + 2 * config.half_open_max as usize
@@ -263,6 +276,8 @@ impl Stack {
             duplicates: Duplicates::new(),
             neighbours: Neighbours::new(config.neighbours_max, &config.ip, watch, secrets.ports[1]),
             defence: Defence::NEVER,
+            fragments: Fragments::new(&config.ip),
+            identification: secrets.ports[1] as u32,
             path_mtus: PathMtus::new(&config.ip),
             wheel: TimerWheel::new(config.connections_max, now)?,
             half_open_wheel: TimerWheel::new(config.half_open_max, now)?,

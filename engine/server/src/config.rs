@@ -62,8 +62,10 @@ pub struct Config {
     pub address_kind: AddressKind,
 
     /// Where frames for other networks go (owned addresses; for shared ones the kernel's routes are read).
-    #[arg(long, value_name = "ADDRESS")]
-    pub gateway: Option<std::net::IpAddr>,
+    /// One for each family at most.
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    #[serde(deserialize_with = "values::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub gateway: Vec<std::net::IpAddr>,
 
     /// The TCP port to listen on.
     #[arg(long, value_name = "PORT")]
@@ -153,7 +155,7 @@ impl Default for Config {
             interface: None,
             address: Vec::new(),
             address_kind: AddressKind::Owned,
-            gateway: None,
+            gateway: Vec::new(),
             port: 8080,
             reuse_addr: ReuseSwitch::On,
             reuse_port: ReuseSwitch::Off,

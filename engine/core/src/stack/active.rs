@@ -61,7 +61,7 @@ impl Stack {
         let full = ConnectError::TooManyConnections { connections_max: self.config.connections_max };
         // On a layer-3 port there is nobody to ask.
         let hint = match self.capabilities.medium {
-            Medium::Ethernet => None,
+            Medium::Ethernet | Medium::Tagged(_) => None,
             Medium::Ip => Some(MacAddress::ZERO),
         };
         let neighbour = self.hold_next_hop(address, hint).map_err(|_| full)?;

@@ -34,7 +34,7 @@ drop_reasons! {
     BadSource = "bad_source",
     /// A protocol, message or operation that nothing here handles.
     Unhandled = "unhandled",
-    /// A fragment: reassembly is not offered.
+    /// A fragment that cannot be used, or whose datagram never became whole.
     Fragment = "fragment",
     /// An ICMP error that quotes nothing of ours that is in flight (RFC 5927 section 4.1).
     IcmpUnmatched = "icmp_unmatched",
@@ -156,6 +156,8 @@ counters! {
     icmp_errors,
     /// Packets from somebody who says that an address of ours is his (RFC 5227 section 2.4).
     address_conflicts,
+    /// Datagrams put together from fragments.
+    reassembled,
     /// Segments made smaller because a router said so.
     path_mtu_lowered,
     /// Times that congestion control had to do without a record.

@@ -5,11 +5,13 @@ use crate::wire::ipv4::{Fragmentation, Ipv4Repr};
 use crate::wire::ipv6::Ipv6Repr;
 use crate::wire::tcp::{self, TcpRepr};
 use crate::wire::{Address, EtherType, IpProtocol, MacAddress, Sum};
-use crate::wire::{arp, ethernet, ipv4, ipv6};
+use crate::wire::{arp, ethernet, ipv4, ipv6, vlan};
 
+mod fragments;
 mod segment;
 mod template;
 
+pub use fragments::{LongMessage, send_fragments};
 pub use segment::{Head, send_segment, send_syn_segment};
 pub use template::{PlainHead, Template};
 
@@ -113,12 +115,32 @@ pub fn send_arp<T: Transmit>(
     repr: &arp::ArpRepr,
 ) -> Result<(), NoFrame> {
     let mut frame = transmit.reserve().ok_or(NoFrame)?;
-    let header = ethernet::EthernetRepr { destination, source: capabilities.mac, ether_type: EtherType::ARP };
-    let start = header.emit(&mut frame).map_err(|_| NoFrame)?;
+    let start = link_header(&mut frame, capabilities, destination, EtherType::ARP)?;
     let body = frame.get_mut(start..).ok_or(NoFrame)?;
     let len = repr.emit(body).map_err(|_| NoFrame)?;
     frame.commit(start + len, TransmitChecksum::Complete);
     Ok(())
+}
+
+/// Writes the link header, if the medium has one; returns its length.
+#[inline]
+fn link_header(
+    frame: &mut [u8],
+    capabilities: &Capabilities,
+    destination: MacAddress,
+    ether_type: EtherType,
+) -> Result<usize, NoFrame> {
+    let source = capabilities.mac;
+    let untagged = |ether_type| ethernet::EthernetRepr { destination, source, ether_type };
+    match capabilities.medium {
+        Medium::Ip => Ok(0),
+        Medium::Ethernet => untagged(ether_type).emit(frame).map_err(|_| NoFrame),
+        Medium::Tagged(id) => {
+            let start = untagged(EtherType::VLAN).emit(frame).map_err(|_| NoFrame)?;
+            let tag = frame.get_mut(start..).ok_or(NoFrame)?;
+            Ok(start + vlan::emit(id, ether_type, tag).map_err(|_| NoFrame)?)
+        }
+    }
 }
 
 /// Writes the link and IP headers; returns where the transport begins.
@@ -131,12 +153,8 @@ fn network_headers(
     ttl: u8,
     len: usize,
 ) -> Result<usize, NoFrame> {
-    let mut start = 0;
-    if matches!(capabilities.medium, Medium::Ethernet) {
-        let ether_type = if route.local.is_v4() { EtherType::IPV4 } else { EtherType::IPV6 };
-        let header = ethernet::EthernetRepr { destination: route.mac, source: capabilities.mac, ether_type };
-        start = header.emit(frame).map_err(|_| NoFrame)?;
-    }
+    let ether_type = if route.local.is_v4() { EtherType::IPV4 } else { EtherType::IPV6 };
+    let start = link_header(frame, capabilities, route.mac, ether_type)?;
     let network = frame.get_mut(start..).ok_or(NoFrame)?;
     let header_len = match (route.local.as_v4(), route.remote.as_v4()) {
         (Some(source), Some(destination)) => Ipv4Repr {

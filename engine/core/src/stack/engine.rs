@@ -6,23 +6,18 @@ use alloc::vec::Vec;
 use crate::base::time::Instant;
 use crate::port::{Burst, Port, ReceivedChecksum, Transmit};
 use crate::shard::{ConnectionId, Events, Transport, Turn};
-use crate::table::Entry;
 use crate::tcp::state::Flag;
-use crate::wire::Packet;
-use crate::wire::Tuple;
 
-use super::burst::{Outlook, OutlookKind, Outlooks};
-use super::counters::DropReason;
-use super::ingress::{Arrival, Inbound, Passed};
+use super::burst::{OutlookKind, Outlooks};
+use super::fragmented::{HandedOver, Place};
+use super::ingress::{Inbound, Passed};
 use super::neighbour::Claim;
 use super::peers::{HostFact, Peers, PublishedTables};
-use super::tables::{Hashed, Published, look_up_published};
+use super::strays::{Known, Strays, handle};
 use super::{Report, Stack};
 
 /// Frames taken from the port in one turn at most.
 pub const BURST_MAX: usize = 64;
-/// Look-ups in other shards' tables in one turn at most, so that a flood of strays stays cheap.
-const PEER_LOOKUPS_MAX: u32 = 64;
 
 /// A stack on a port, with its way to the other shards.
 pub struct Engine<P, L> {
@@ -31,18 +26,9 @@ pub struct Engine<P, L> {
     peers: L,
     /// The tables of all other shards.
     others: Vec<PublishedTables>,
+    place: Place,
     inbound: Box<[Inbound; BURST_MAX]>,
     outlooks: Box<Outlooks>,
-}
-
-/// What the tables of all shards say about a segment.
-enum Whose {
-    /// It is for this shard: its entry, if there is one.
-    Ours(Option<Entry>),
-    /// Another shard has the connection.
-    Theirs(usize),
-    /// Cannot be said now.
-    Unsure,
 }
 
 impl<P: Port, L: Peers> Engine<P, L> {
@@ -50,7 +36,10 @@ impl<P: Port, L: Peers> Engine<P, L> {
     pub fn new(port: P, stack: Stack, peers: L, others: Vec<PublishedTables>) -> Self {
         let inbound = Box::new([Inbound::EMPTY; BURST_MAX]);
         let outlooks = Box::new(Outlooks::EMPTY);
-        Self { port, stack, peers, others, inbound, outlooks }
+        let count = others.len() + 1;
+        let is_ours = |number: &usize| others.iter().all(|other| other.shard != *number);
+        let place = Place { own: (0..count).find(is_ours).unwrap_or(0), count };
+        Self { port, stack, peers, others, place, inbound, outlooks }
     }
 
     /// The port.
@@ -81,7 +70,7 @@ impl<P: Port, L: Peers> Engine<P, L> {
     /// Takes a burst from the port and handles its frames, each in turn.
     #[inline(always)]
     fn receive<E: Events<Stack>>(&mut self, events: &mut E) -> u32 {
-        let Self { port, stack, peers, others, inbound, outlooks } = self;
+        let Self { port, stack, peers, others, place, inbound, outlooks } = self;
         let (burst, transmit) = port.receive(BURST_MAX);
         let count = burst.len().min(BURST_MAX);
         if count == 0 {
@@ -90,7 +79,7 @@ impl<P: Port, L: Peers> Engine<P, L> {
         stack.counters.bursts += 1;
         stack.counters.frames_received += count as u64;
         if count > 1 || !stack.take_alone(transmit, events, burst.frame(0), burst.checksum(0)) {
-            let strays = Strays { peers, others, lookups: PEER_LOOKUPS_MAX };
+            let strays = Strays::new(peers, others, *place);
             handle_burst(stack, strays, transmit, events, &burst, count, (outlooks, inbound));
         }
         count as u32
@@ -98,16 +87,16 @@ impl<P: Port, L: Peers> Engine<P, L> {
 
     /// Frames that other shards have handed over: their flows are ours.
     fn take_over<E: Events<Stack>>(&mut self, events: &mut E) -> u32 {
-        let Self { port, stack, peers, .. } = self;
+        let Self { port, stack, peers, others, place, .. } = self;
         let transmit = port.transmit();
         let mut taken = 0;
         while taken < BURST_MAX as u32 {
-            let mut fact = None;
+            let mut left = HandedOver::NOTHING;
             let took = peers.next_frame(|frame| {
                 let mut inbound = Inbound::EMPTY;
                 stack.first_pass(frame, &mut inbound);
                 if matches!(inbound.passed, Passed::Other) {
-                    fact = stack.handle_handed_over(frame, &inbound.packet);
+                    left = stack.handle_handed_over(transmit, frame, &inbound.packet);
                     return;
                 }
                 // The shard that handed it over has verified it.
@@ -118,8 +107,11 @@ impl<P: Port, L: Peers> Engine<P, L> {
             if !took {
                 break;
             }
-            if let Some(fact) = fact {
+            if let Some(fact) = left.fact {
                 peers.publish(fact);
+            }
+            if let Some(slot) = left.whole {
+                Strays::new(peers, others, *place).deal_with_whole(stack, transmit, events, slot);
             }
             taken += 1;
         }
@@ -176,129 +168,6 @@ fn handle_burst<B: Burst, T: Transmit, L: Peers, E: Events<Stack>>(
         };
         handle(stack, &mut strays, transmit, events, burst.frame(place), &known);
         place += 1;
-    }
-}
-
-/// What is known of a frame that goes the general way.
-enum Known<'a> {
-    /// It is a plain segment or a usual SYN, verified.
-    Plain(&'a Outlook),
-    /// Its headers, and whether the device vouches for its checksums.
-    General(&'a Inbound, ReceivedChecksum),
-    /// A checksum is wrong.
-    Damaged,
-}
-
-/// Where frames go that may not be for this shard.
-struct Strays<'a, L> {
-    peers: &'a mut L,
-    others: &'a [PublishedTables],
-    /// Look-ups in the others' tables that are left in this turn.
-    lookups: u32,
-}
-
-/// The general path: checksums, addresses, look-up; frames that are no TCP are done with here.
-#[inline(never)]
-fn handle<T: Transmit, L: Peers, E: Events<Stack>>(
-    stack: &mut Stack,
-    strays: &mut Strays<'_, L>,
-    transmit: &mut T,
-    events: &mut E,
-    bytes: &[u8],
-    known: &Known<'_>,
-) {
-    match *known {
-        Known::Damaged => stack.counters.drop(DropReason::BadChecksum),
-        Known::Plain(outlook) => {
-            let tuple = Tuple::from_words_v4(outlook.tuple);
-            if let Some(local) = stack.admit_tuple(&tuple) {
-                let arrival = stack.arrival(bytes, outlook, tuple, local);
-                strays.deal_with(stack, transmit, events, bytes, &arrival);
-            }
-        }
-        Known::General(inbound, checksum) => match inbound.passed {
-            Passed::Tcp(_) => {
-                if let Some(arrival) = stack.admit(bytes, inbound, checksum) {
-                    strays.deal_with(stack, transmit, events, bytes, &arrival);
-                }
-            }
-            Passed::Dropped => {}
-            Passed::Other => strays.deal_with_other(stack, transmit, bytes, &inbound.packet),
-        },
-    }
-}
-
-impl<L: Peers> Strays<'_, L> {
-    /// A segment that was admitted: it is for a connection here, or on another shard.
-    #[inline(never)]
-    fn deal_with<T: Transmit, E: Events<Stack>>(
-        &mut self,
-        stack: &mut Stack,
-        transmit: &mut T,
-        events: &mut E,
-        bytes: &[u8],
-        arrival: &Arrival<'_>,
-    ) {
-        match self.whose(stack, &arrival.hashed) {
-            Whose::Ours(entry) => stack.handle_tcp(transmit, events, arrival, entry),
-            Whose::Theirs(shard) => self.hand_over(stack, shard, bytes),
-            Whose::Unsure => stack.handle_unsure(transmit, arrival),
-        }
-    }
-}
-
-impl<L: Peers> Strays<'_, L> {
-    /// A frame that is no TCP segment. An ICMP error goes to the shard that owns the segment which it quotes.
-    #[cold]
-    fn deal_with_other<T: Transmit>(
-        &mut self,
-        stack: &mut Stack,
-        transmit: &mut T,
-        bytes: &[u8],
-        packet: &Packet,
-    ) {
-        let fact = match stack.icmp_error(bytes, packet) {
-            None => stack.handle_other(transmit, bytes, packet),
-            Some(error) => match self.whose(stack, &error.hashed) {
-                Whose::Ours(entry) => stack.handle_icmp_error(&error, entry),
-                Whose::Theirs(shard) => return self.hand_over(stack, shard, bytes),
-                Whose::Unsure => return stack.counters.drop(DropReason::HandOverFull),
-            },
-        };
-        if let Some(fact) = fact {
-            self.peers.publish(fact);
-        }
-    }
-
-    fn hand_over(&mut self, stack: &mut Stack, shard: usize, bytes: &[u8]) {
-        match self.peers.hand_over(shard, bytes) {
-            Ok(()) => stack.counters.handed_over += 1,
-            Err(_) => stack.counters.drop(DropReason::HandOverFull),
-        }
-    }
-}
-
-impl<L> Strays<'_, L> {
-    /// Looks the segment up here, then in the tables of the others. RST, or a new half-open connection, only
-    /// after that: flows move between queues.
-    #[inline]
-    fn whose(&mut self, stack: &Stack, hashed: &Hashed) -> Whose {
-        let entry = stack.tables.find(hashed);
-        if entry.is_some() || self.others.is_empty() {
-            return Whose::Ours(entry);
-        }
-        for other in self.others {
-            if self.lookups == 0 {
-                return Whose::Unsure;
-            }
-            self.lookups -= 1;
-            match look_up_published(&other.v4, &other.v6, hashed) {
-                Published::Yes => return Whose::Theirs(other.shard),
-                Published::No => {}
-                Published::Unsure => return Whose::Unsure,
-            }
-        }
-        Whose::Ours(None)
     }
 }
 

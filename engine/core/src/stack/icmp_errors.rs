@@ -121,7 +121,7 @@ impl Stack {
 
     /// Takes in an error that another shard has handed over, because this one has the connection.
     #[cold]
-    pub(super) fn handle_handed_over(&mut self, frame: &[u8], packet: &Packet) -> Option<HostFact> {
+    pub(super) fn handle_own_error(&mut self, frame: &[u8], packet: &Packet) -> Option<HostFact> {
         let error = self.icmp_error(frame, packet)?;
         let entry = self.tables.find(&error.hashed);
         self.handle_icmp_error(&error, entry)
@@ -229,7 +229,7 @@ impl Stack {
     }
 
     /// Bytes of the largest packet for `remote`.
-    fn path_mtu(&self, remote: Address) -> u16 {
+    pub(super) fn path_mtu(&self, remote: Address) -> u16 {
         let known = self.path_mtus.look_up(remote, &self.hasher, self.now);
         known.map_or(self.capabilities.mtu, |(mtu, _)| mtu.min(self.capabilities.mtu))
     }

@@ -35,6 +35,8 @@ pub enum Passed {
     Other,
     /// It was dropped and counted.
     Dropped,
+    /// The same, because its headers are wrong; IPv6 may have to say so.
+    Malformed,
 }
 
 impl Inbound {
@@ -68,6 +70,7 @@ impl Stack {
     pub(super) fn first_pass(&mut self, frame: &[u8], place: &mut Inbound) {
         place.passed = Passed::Dropped;
         if classify_into(frame, self.capabilities.medium, &mut place.packet).is_err() {
+            place.passed = Passed::Malformed;
             return self.counters.drop(DropReason::Malformed);
         }
         if !matches!(place.packet.kind, Kind::Tcp(_)) {
@@ -75,7 +78,7 @@ impl Stack {
             return;
         }
         // Nothing that came by link-layer broadcast may open or touch a connection (RFC 1122 section 3.3.6).
-        if matches!(self.capabilities.medium, Medium::Ethernet) && frame[0] & 1 == 1 {
+        if !matches!(self.capabilities.medium, Medium::Ip) && frame[0] & 1 == 1 {
             return self.counters.drop(DropReason::NotForUs);
         }
         match hashed_of(&place.packet, frame, &self.hasher) {
@@ -111,7 +114,7 @@ impl Stack {
         }
         self.counters.segments_received += 1;
         let segment = segment_of(frame, packet, &fields);
-        let mac = self.mac_of(frame);
+        let mac = self.source_mac(frame);
         Some(Arrival { segment, tuple, hashed, mac, local })
     }
 
@@ -146,13 +149,14 @@ impl Stack {
             }
         };
         let hashed = Hashed::known_v4(outlook.tuple, outlook.hash);
-        Arrival { segment, tuple, hashed, mac: self.mac_of(frame), local }
+        Arrival { segment, tuple, hashed, mac: self.source_mac(frame), local }
     }
 
+    /// Where a frame came from on the link.
     #[inline(always)]
-    fn mac_of(&self, frame: &[u8]) -> MacAddress {
+    pub(super) fn source_mac(&self, frame: &[u8]) -> MacAddress {
         match self.capabilities.medium {
-            Medium::Ethernet => source_mac(frame),
+            Medium::Ethernet | Medium::Tagged(_) => source_mac(frame),
             Medium::Ip => MacAddress::ZERO,
         }
     }
@@ -261,7 +265,7 @@ impl Stack {
         self.count_sent(sent);
     }
 
-    fn count_sent(&mut self, sent: Result<(), NoFrame>) {
+    pub(super) fn count_sent(&mut self, sent: Result<(), NoFrame>) {
         match sent {
             Ok(()) => self.counters.frames_sent += 1,
             Err(NoFrame) => self.counters.drop(DropReason::NoTransmitFrame),

@@ -3,6 +3,9 @@
 /// IP's settings for one stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IpConfig {
+    /// The VLAN that the port is a member of by tagged frames (IEEE 802.1Q), 1 to 4094; all other frames are dropped, and
+    /// ours are tagged. `None`: frames have no tag.
+    pub vlan: Option<u16>,
     /// The least path MTU that a router is believed, bytes of an IPv4 packet, 68 to 65,535 (`min_pmtu`). For IPv6 it is
     /// 1280 (RFC 8201 section 4).
     pub min_pmtu: u16,
@@ -10,6 +13,14 @@ pub struct IpConfig {
     pub mtu_expires_ms: u32,
     /// Destinations whose path MTU is kept at most; the oldest make room.
     pub path_mtus_max: u16,
+    /// Memory for fragments whose datagrams are not whole, bytes; 64 KiB for each datagram, one at least.
+    pub ipfrag_high_thresh: u32,
+    /// How long an IPv4 datagram's fragments wait for each other, ms (`ipfrag_time`, in seconds there).
+    pub ipfrag_time_ms: u32,
+    /// The same for IPv6, ms (`ip6frag_time`; RFC 8200 section 4.5: 60 s).
+    pub ip6frag_time_ms: u32,
+    /// Datagrams of one source that can be incomplete at one time.
+    pub ipfrag_source_max: u16,
     /// How long a neighbour that has answered counts as reachable, ms; each time half of it to one and a half (RFC 4861
     /// section 6.3.2).
     pub base_reachable_time_ms: u32,
@@ -28,9 +39,14 @@ pub struct IpConfig {
 impl Default for IpConfig {
     fn default() -> Self {
         Self {
+            vlan: None,
             min_pmtu: 552,
             mtu_expires_ms: 600_000,
             path_mtus_max: 1024,
+            ipfrag_high_thresh: 4 << 20,
+            ipfrag_time_ms: 30_000,
+            ip6frag_time_ms: 60_000,
+            ipfrag_source_max: 16,
             base_reachable_time_ms: 30_000,
             delay_first_probe_time_ms: 5_000,
             retrans_time_ms: 1_000,

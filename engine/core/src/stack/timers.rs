@@ -38,6 +38,9 @@ impl Stack {
         if !self.time_wait.is_empty() {
             fired += self.expire_time_wait();
         }
+        if !self.fragments.is_empty() {
+            fired += self.expire_fragments(transmit);
+        }
         if self.neighbours.is_due(self.now) {
             fired += self.expire_neighbours(transmit);
         }
@@ -52,6 +55,7 @@ impl Stack {
             self.new_syns.first().map(|_| self.now),
             self.syn_sent_wheel.next_expiry(),
             self.neighbours.next_event(),
+            self.next_fragment_expiry(),
             self.time_wait.first().map(|(_, expires_at)| expires_at.instant(self.now)),
         ];
         candidates.into_iter().flatten().min()

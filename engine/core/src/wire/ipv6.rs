@@ -114,6 +114,11 @@ impl<'a> Ipv6View<'a> {
     pub fn walk(&self) -> Result<Upper<'a>, Error> {
         walk(self.next_header(), self.payload)
     }
+
+    /// What of its extension headers the sender must be told about; `None`: nothing, or they are fine.
+    pub fn problem(&self) -> Option<Problem> {
+        examine(self.next_header(), self.payload).err()?.1
+    }
 }
 
 /// What lies behind the extension headers.
@@ -125,6 +130,17 @@ pub struct Upper<'a> {
     pub payload: &'a [u8],
     /// Where this fragment belongs; `None` for a whole packet. The walk ends at a fragment header.
     pub fragment: Option<Fragment>,
+    /// Where the next header stands that names the protocol, in bytes from the start of the packet.
+    pub next_header_at: u16,
+}
+
+/// What is wrong with a packet that its sender must be told about (RFC 4443 section 3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// 0: erroneous field; 1: unknown next header; 2: unknown option.
+    pub code: u8,
+    /// Offset of the field in the packet, in bytes.
+    pub pointer: u16,
 }
 
 /// Follows at most [`EXTENSION_HEADERS_MAX`] extension headers from `next` on.
@@ -132,40 +148,56 @@ pub struct Upper<'a> {
 /// Errors where RFC 8200 has a node discard the packet: options that must not be ignored and are unknown (section 4.2), a routing
 /// header with segments left (section 4.4, RFC 5095), a hop-by-hop header that is not the first. An atomic fragment is a whole packet (RFC 6946).
 pub fn walk(next: IpProtocol, payload: &[u8]) -> Result<Upper<'_>, Error> {
-    const LENGTH: Error = Error::new(Protocol::Ipv6, Field::Length);
+    examine(next, payload).map_err(|(error, _)| error)
+}
+
+/// Where the fixed header names what follows.
+const NEXT_HEADER_AT: u16 = 6;
+
+/// The same, with what the sender must be told.
+fn examine(next: IpProtocol, payload: &[u8]) -> Result<Upper<'_>, (Error, Option<Problem>)> {
+    const LENGTH: (Error, Option<Problem>) = (Error::new(Protocol::Ipv6, Field::Length), None);
     let (mut protocol, mut rest) = (next, payload);
+    let mut next_header_at = NEXT_HEADER_AT;
     for position in 0..=EXTENSION_HEADERS_MAX {
+        let start = (HEADER_LEN + payload.len() - rest.len()) as u16;
         let extension = match protocol {
             IpProtocol::FRAGMENT => {
                 let (header, after) = FragmentHeader::ref_from_prefix(rest).map_err(|_| LENGTH)?;
                 protocol = IpProtocol(header.next_header);
                 rest = after;
+                next_header_at = start;
                 let fragment = header.fragment();
                 if fragment.is_some() {
-                    return Ok(Upper { protocol, payload: rest, fragment });
+                    return Ok(Upper { protocol, payload: rest, fragment, next_header_at });
                 }
                 continue;
             }
             IpProtocol::HOP_BY_HOP if position > 0 => {
-                return Err(Error::new(Protocol::Ipv6, Field::Extension));
+                // RFC 8200 section 4: zero is an unknown next header anywhere but at the beginning.
+                let problem = Problem { code: 1, pointer: next_header_at };
+                return Err((Error::new(Protocol::Ipv6, Field::Extension), Some(problem)));
             }
             IpProtocol::HOP_BY_HOP | IpProtocol::ROUTING | IpProtocol::DESTINATION_OPTIONS => {
                 split_extension(rest).ok_or(LENGTH)?
             }
-            _ => return Ok(Upper { protocol, payload: rest, fragment: None }),
+            _ => return Ok(Upper { protocol, payload: rest, fragment: None, next_header_at }),
         };
         match protocol {
             // Type and segments left follow the two common bytes.
             IpProtocol::ROUTING if extension.content.get(1) != Some(&0) => {
-                return Err(Error::new(Protocol::Ipv6, Field::RoutingHeader));
+                // RFC 8200 section 4.4: the pointer names the routing type.
+                let problem = Problem { code: 0, pointer: start + 2 };
+                return Err((Error::new(Protocol::Ipv6, Field::RoutingHeader), Some(problem)));
             }
             IpProtocol::ROUTING => {}
-            _ => check_options(extension.content)?,
+            _ => check_options(extension.content, start + 2)?,
         }
+        next_header_at = start;
         protocol = extension.next;
         rest = extension.after;
     }
-    Err(Error::new(Protocol::Ipv6, Field::Depth))
+    Err((Error::new(Protocol::Ipv6, Field::Depth), None))
 }
 
 impl FragmentHeader {
@@ -196,19 +228,22 @@ fn split_extension(bytes: &[u8]) -> Option<Extension<'_>> {
 }
 
 /// RFC 8200 section 4.2: the two upper bits of an unknown option's type say whether it may be skipped.
-fn check_options(mut options: &[u8]) -> Result<(), Error> {
+fn check_options(all: &[u8], start: u16) -> Result<(), (Error, Option<Problem>)> {
     const PAD1: u8 = 0;
     const EXTENSION: Error = Error::new(Protocol::Ipv6, Field::Extension);
+    let mut options = all;
     while let Some((&kind, after)) = options.split_first() {
         if kind == PAD1 {
             options = after;
             continue;
         }
+        // 01: in silence; 10 and 11: the sender is told (whoever sends to a group gets no answer here at all).
         if kind & 0xc0 != 0 {
-            return Err(EXTENSION);
+            let pointer = start + (all.len() - options.len()) as u16;
+            return Err((EXTENSION, (kind & 0x80 != 0).then_some(Problem { code: 2, pointer })));
         }
-        let (&len, data) = after.split_first().ok_or(EXTENSION)?;
-        options = data.get(len as usize..).ok_or(EXTENSION)?;
+        let (&len, data) = after.split_first().ok_or((EXTENSION, None))?;
+        options = data.get(len as usize..).ok_or((EXTENSION, None))?;
     }
     Ok(())
 }

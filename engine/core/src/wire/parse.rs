@@ -25,8 +25,10 @@ pub use verify::{verify, verify_network, verify_transport};
 /// What the first byte of a frame belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Medium {
-    /// An Ethernet header.
+    /// An Ethernet header without a tag, or with one that says nothing but a priority.
     Ethernet,
+    /// An Ethernet header with one tag of IEEE 802.1Q, of this VLAN, 1 to 4094.
+    Tagged(u16),
     /// An IP header: a layer-3 port.
     Ip,
 }
@@ -65,8 +67,16 @@ fn classify_any(frame: &[u8], medium: Medium) -> Result<Packet, Error> {
         return Err(Error::new(Protocol::Ethernet, Field::Length));
     }
     let (ether_type, network) = match medium {
-        Medium::Ethernet => {
-            let vlan::Untagged { tags: _, ether_type, offset } = vlan::skip(frame)?;
+        Medium::Ethernet | Medium::Tagged(_) => {
+            let vlan::Untagged { tags, ether_type, offset } = vlan::skip(frame)?;
+            // IEEE 802.1Q section 6.9: identifier 0 is none. All other networks are not ours.
+            let is_ours = match medium {
+                Medium::Tagged(id) => tags.ids().eq([id]),
+                Medium::Ethernet | Medium::Ip => tags.ids().all(|id| id == 0),
+            };
+            if !is_ours {
+                return Err(Error::new(Protocol::Vlan, Field::Address));
+            }
             (ether_type, offset)
         }
         Medium::Ip => match frame.first().map(|first| first >> 4) {

@@ -1,21 +1,29 @@
 //! VLAN tags: IEEE 802.1Q, and 802.1ad's second one.
 
 use zerocopy::byteorder::network_endian::U16;
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::ethernet::{self, EthernetView};
-use super::{Error, EtherType, Field, Protocol};
+use super::{Error, EtherType, Field, NoRoom, Protocol};
 
 /// Bytes of one tag.
 pub const TAG_LEN: usize = 4;
 /// Tags that are skipped; a frame with more is dropped.
 pub const TAGS_MAX: usize = 2;
 
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Tag {
     control: U16,
     ether_type: U16,
+}
+
+/// Writes the tag of VLAN `id` and what it tags to the front of `buffer`: the half of a tagged header behind
+/// [`EtherType::VLAN`]. Returns its length in bytes.
+pub fn emit(id: u16, ether_type: EtherType, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+    let tag = Tag { control: U16::new(id & 0x0fff), ether_type: U16::new(ether_type.0) };
+    tag.write_to_prefix(buffer).map_err(|_| NoRoom { needed: TAG_LEN })?;
+    Ok(TAG_LEN)
 }
 
 /// The tags of one frame, outermost first.

@@ -69,7 +69,7 @@ pub(super) const KEYS: &[Key] = &[
     text("interface", "the name of a network interface"),
     text("address", "addresses with prefix lengths, such as 198.18.0.1/24"),
     words("address_kind", AddressKind::WORDS),
-    text("gateway", "an address, such as 198.18.0.254"),
+    text("gateway", "an address of each family at most, such as 198.18.0.254"),
     number("port", 1, 65_535),
     words("reuse_addr", ReuseSwitch::WORDS),
     words("reuse_port", ReuseSwitch::WORDS),
@@ -122,9 +122,14 @@ pub(super) const TCP_KEYS: &[Key] = &[
 
 /// The keys of the table `[ip]`.
 pub(super) const IP_KEYS: &[Key] = &[
+    number("vlan", 1, 4_094),
     number("min_pmtu", 68, 65_535),
     number("mtu_expires_ms", 1_000, 86_400_000),
     number("path_mtus_max", 4, 65_535),
+    number("ipfrag_high_thresh", 64 << 10, 64 << 20),
+    number("ipfrag_time_ms", 100, 600_000),
+    number("ip6frag_time_ms", 100, 600_000),
+    number("ipfrag_source_max", 1, 1024),
     number("base_reachable_time_ms", 100, 3_600_000),
     number("delay_first_probe_time_ms", 0, 600_000),
     number("retrans_time_ms", 10, 60_000),

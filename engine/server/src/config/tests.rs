@@ -28,9 +28,10 @@ fn every_key_is_the_same_in_a_file_and_on_the_line() {
     let full = Config {
         interface: Some("eth0".to_owned()),
         address: vec!["198.18.0.1/24".parse().unwrap()],
-        gateway: Some("198.18.0.254".parse().unwrap()),
+        gateway: vec!["198.18.0.254".parse().unwrap()],
         spin_us: Some(5),
         capture: Some("x.pcapng".into()),
+        ip: IpConfig { vlan: Some(7), ..IpConfig::default() },
         ..Config::default()
     };
     let table = ::toml::Table::try_from(&full).unwrap();

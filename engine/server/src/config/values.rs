@@ -255,7 +255,7 @@ impl<'de> Deserialize<'de> for Cidr {
 pub(super) fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr<Err = String>,
+    T: FromStr<Err: fmt::Display>,
 {
     let texts = match Words::deserialize(deserializer)? {
         Words::One(text) => vec![text],

@@ -57,10 +57,10 @@ pub(super) fn prepare(
     let recorder = config.capture.as_deref().map(|file| Recorder::start(file, name, &chosen)).transpose()?;
 
     let (asked, gateways) = match addresses.kind {
-        AddressKind::Owned => (None, config.gateway.into_iter().collect()),
+        AddressKind::Owned => (None, config.gateway.clone()),
         AddressKind::Shared => {
             let asked = Asked::of(interface.index())?;
-            let gateways = config.gateway.map_or_else(|| asked.gateways(), |gateway| vec![gateway]);
+            let gateways = if config.gateway.is_empty() { asked.gateways() } else { config.gateway.clone() };
             (Some(asked), gateways)
         }
     };

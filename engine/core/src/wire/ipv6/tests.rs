@@ -37,7 +37,10 @@ fn extension_headers_are_followed_in_order() {
     bytes.extend_from_slice(b"data");
     let upper = walk(IpProtocol::HOP_BY_HOP, &bytes).expect("all are allowed");
     // The last one is an atomic fragment: whole.
-    assert_eq!(upper, Upper { protocol: IpProtocol::UDP, payload: b"data", fragment: None });
+    assert_eq!(
+        upper,
+        Upper { protocol: IpProtocol::UDP, payload: b"data", fragment: None, next_header_at: 72 }
+    );
     for_each_truncation(&bytes[..40], |short| {
         assert_eq!(walk(IpProtocol::HOP_BY_HOP, short), Err(Error::new(Protocol::Ipv6, Field::Length)));
     });
@@ -62,7 +65,10 @@ fn a_fragment_ends_the_walk() {
     let bytes = [6, 0, 0x01, 0x01, 1, 2, 3, 4, 0xaa];
     let upper = walk(IpProtocol::FRAGMENT, &bytes).expect("a fragment");
     let fragment = Fragment { identification: 0x0102_0304, offset: 0x100, more: MoreFragments::Follow };
-    assert_eq!(upper, Upper { protocol: IpProtocol::TCP, payload: &[0xaa], fragment: Some(fragment) });
+    assert_eq!(
+        upper,
+        Upper { protocol: IpProtocol::TCP, payload: &[0xaa], fragment: Some(fragment), next_header_at: 40 }
+    );
 }
 
 #[test]

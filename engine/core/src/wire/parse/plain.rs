@@ -177,6 +177,7 @@ pub(super) fn carried_v4(frame: &[u8], medium: Medium) -> Option<&[u8]> {
             let [first, _, _, _, _, _, _, _, _, _, _, _, ether_type @ ..] = *link;
             (u16::from_be_bytes(ether_type) == EtherType::IPV4.0 && first & 1 == 0).then_some(packet)
         }
+        Medium::Tagged(_) => None,
         Medium::Ip => Some(frame),
     }
 }

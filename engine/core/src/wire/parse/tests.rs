@@ -96,21 +96,25 @@ fn other_options_are_left_for_a_second_reading() {
 }
 
 #[test]
-fn vlan_tags_are_skipped() {
+fn the_tag_must_be_that_of_our_vlan() {
     let inner = tcp_v4(&tcp_repr(Options::NONE), b"abc");
-    let mut one = std::vec![0, 5, 8, 0];
-    one.extend_from_slice(&inner);
-    let mut two = std::vec![0, 6, 0x81, 0];
-    two.extend_from_slice(&one);
-    for (frame, offset) in
-        [(ethernet(EtherType::VLAN, &one), 18), (ethernet(EtherType::SERVICE_VLAN, &two), 22)]
-    {
-        let packet = classified(&frame);
-        assert_eq!(packet.network, offset);
-        assert_eq!(packet.payload(&frame), b"abc");
-        assert_eq!(verify(&frame, &packet), Ok(()));
-        for_each_truncation(&frame, |short| assert!(classify(short, Medium::Ethernet).is_err()));
-    }
+    let tagged = |id: u8| {
+        let tag = [&[0x60, id, 8, 0], &inner[..]].concat();
+        ethernet(EtherType::VLAN, &tag)
+    };
+    let frame = tagged(5);
+    let packet = classify(&frame, Medium::Tagged(5)).expect("ours");
+    assert_eq!((packet.network, packet.payload(&frame)), (18, &b"abc"[..]));
+    assert_eq!(verify(&frame, &packet), Ok(()));
+    for_each_truncation(&frame, |short| assert!(classify(short, Medium::Tagged(5)).is_err()));
+    let foreign = Err(Error::new(Protocol::Vlan, Field::Address));
+    assert_eq!(classify(&tagged(6), Medium::Tagged(5)), foreign);
+    assert_eq!(classify(&tagged(5), Medium::Ethernet), foreign);
+    assert_eq!(classify(&ethernet(EtherType::IPV4, &inner), Medium::Tagged(5)), foreign);
+    // A tag that is a mere priority.
+    assert_eq!(classify(&tagged(0), Medium::Ethernet).map(|packet| packet.network), Ok(18));
+    let two = [&[0, 5, 0x81, 0, 0, 5, 8, 0], &inner[..]].concat();
+    assert_eq!(classify(&ethernet(EtherType::SERVICE_VLAN, &two), Medium::Tagged(5)), foreign);
 }
 
 #[test]
@@ -339,6 +343,7 @@ proptest! {
         }
         frame.truncate(cut.max(20));
         exercise(&frame, Medium::Ethernet)?;
+        exercise(&frame, Medium::Tagged(1))?;
         exercise(frame.get(14..).unwrap_or_default(), Medium::Ip)?;
     }
 }

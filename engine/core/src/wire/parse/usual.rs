@@ -37,6 +37,8 @@ pub(super) fn classify(frame: &[u8], medium: Medium) -> Option<Packet> {
                 _ => None,
             }
         }
+        // The tag is looked at the long way.
+        Medium::Tagged(_) => None,
         Medium::Ip => match frame.first()? >> 4 {
             4 => classify_v4(frame, 0),
             6 => classify_v6(frame, 0),
