@@ -197,7 +197,7 @@ impl Bench {
     fn data(&mut self, source: &mut Source<'_>) {
         let offset = i32::from(source.word() as i16) / 16;
         let len = usize::from(source.word() & 0x7ff).min(1400);
-        let fin = if source.byte() & 15 == 0 { Flags::FIN } else { Flags::NONE };
+        let fin = if source.byte() % 16 == 0 { Flags::FIN } else { Flags::NONE };
         let payload = vec![b'd'; len];
         self.segment(Flags::ACK | Flags::PSH | fin, offset, 0, 0xffff, self.options(source), &payload);
         if source.byte() & 1 == 0 {
@@ -256,7 +256,7 @@ impl Bench {
             let value = (self.now.as_millis() as u32).wrapping_add(u32::from(choice >> 4));
             options.timestamps = Some(Timestamps { value, echo: self.echo });
         }
-        if choice & 14 == 14 {
+        if choice % 16 >= 14 {
             (options.mss, options.window_scale) = (Some(source.word()), Some(source.byte() & 15));
         }
         options
