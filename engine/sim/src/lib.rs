@@ -12,6 +12,7 @@
 //! | [`link`], [`port`], [`mesh`] | what happens to frames: between hosts, at a queue, between shards |
 //! | [`fault`] | what goes wrong, and how often it did |
 //! | [`peer`] | a host with a TCP of its own that checks the engine's, and behaves badly |
+//! | [`goodput`] | what a bulk transfer gets out of a path |
 //! | [`coverage`] | what many worlds have seen |
 //! | [`program`], [`ledger`] | the application at both ends, and the book in which both write |
 //! | [`stream`] | octets that know their place |
@@ -20,6 +21,7 @@
 
 pub mod coverage;
 pub mod fault;
+pub mod goodput;
 pub mod ledger;
 pub mod link;
 pub mod mesh;

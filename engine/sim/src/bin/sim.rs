@@ -16,7 +16,7 @@ use clap::Parser;
 #[derive(Parser)]
 struct Arguments {
     /// Run one seed: print its plan and how it ended.
-    #[arg(long, conflicts_with = "seeds", required_unless_present = "seeds")]
+    #[arg(long, conflicts_with = "seeds", required_unless_present_any = ["seeds", "goodput"])]
     seed: Option<u64>,
     /// With --seed: every frame and event as a line.
     #[arg(long, requires = "seed")]
@@ -24,6 +24,9 @@ struct Arguments {
     /// Run the seeds A..B (B excluded) and stop at the first failure.
     #[arg(long, value_parser = parse_range)]
     seeds: Option<Range<u64>>,
+    /// Print what a bulk transfer gets out of paths, by algorithm: the table of docs/goodput.md.
+    #[arg(long, conflicts_with_all = ["seed", "seeds"])]
+    goodput: bool,
     /// Go on after a failure, and fail at the end.
     #[arg(long)]
     keep_going: bool,
@@ -34,6 +37,10 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if arguments.goodput {
+        print!("{}", bywash_sim::goodput::table()?);
+        return Ok(());
+    }
     match (arguments.seed, arguments.seeds.clone()) {
         (Some(seed), _) => run_one(seed, if arguments.trace { Speech::Verbose } else { Speech::Silent }),
         (None, Some(seeds)) => run_all(&seeds, &arguments),
