@@ -18,6 +18,7 @@ use crate::support::{Between, Forger, PATIENCE, Wire, ms, patient, server};
 fn echo(wire: &Wire, stream: &mut TcpStream, len: usize) {
     wire.with(|_, app| {
         app.on_receive = Box::new(|stack, id, bytes| stack.write(id, bytes).unwrap_or(0));
+        app.on_end = Box::new(Host::close);
     });
     let text = pattern(len);
     let mut got = vec![0; len];
