@@ -74,7 +74,7 @@ fn s10_without_cookies_a_full_backlog_drops() {
 }
 
 #[test]
-fn s10_c040_the_peers_mss_is_rounded_down() {
+fn c040_the_peers_mss_is_rounded_down() {
     // With timestamps twelve octets fewer are payload. Below 536 only the floor is left.
     let sizes = [(48, 48), (535, 48), (536, 524), (1_000, 524), (1_220, 1_208), (1_400, 1_368)];
     let large =
@@ -183,7 +183,7 @@ fn s10_c043_with_timestamps_scale_and_sack_are_kept() {
 }
 
 #[test]
-fn s10_c043_without_timestamps_there_is_no_scale_and_no_sack() {
+fn c043_without_timestamps_there_is_no_scale_and_no_sack() {
     let mut world = World::with(always(), 1500);
     let offer = Offer { scale: Some(7), ..Offer::SACK };
     let mut peer = Peer::new(&world, 40_000, offer);

@@ -27,6 +27,7 @@ mod loss_detection;
 mod neighbours;
 mod opening;
 mod options;
+mod patience;
 mod persist;
 mod receiving;
 mod recovery;

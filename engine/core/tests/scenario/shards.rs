@@ -210,7 +210,7 @@ fn s10_c163_a_cookie_is_good_on_a_shard_that_never_sent_one() {
 }
 
 #[test]
-fn s11_c044_a_burst_of_syns_beyond_the_look_ups_is_answered_by_cookies() {
+fn c044_a_burst_of_syns_beyond_the_look_ups_is_answered_by_cookies() {
     let mut server = Server::new(4, &config());
     let frames: Vec<_> = (0..64)
         .map(|number| {
