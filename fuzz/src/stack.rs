@@ -311,7 +311,11 @@ impl Bench {
             match event {
                 Event::Acceptable(_) => self.sockets.extend(self.endpoint.accept(self.listener)),
                 Event::Closed { socket, reason: _ } => self.close(socket),
-                Event::Connected(_) | Event::Readable(_) | Event::Writable(_) | Event::EndOfStream(_) => {}
+                Event::Connected(_)
+                | Event::Readable(_)
+                | Event::Writable(_)
+                | Event::EndOfStream(_)
+                | Event::Lingered { .. } => {}
             }
         }
         let report = self.endpoint.report();
