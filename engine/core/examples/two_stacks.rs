@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     server.write(socket, b"seven fathoms")?;
                 }
                 Event::EndOfStream(socket) => server.close(socket),
-                Event::Connected(_) | Event::Writable(_) | Event::Closed { .. } => {}
+                Event::Connected(_) | Event::Writable(_) | Event::Lingered { .. } | Event::Closed { .. } => {}
             }
         }
         carry(&mut now, "server", &mut server, &mut client);
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     client.close(socket);
                     is_over = true;
                 }
-                Event::Connected(_) | Event::Writable(_) | Event::Acceptable(_) => {}
+                Event::Connected(_) | Event::Writable(_) | Event::Lingered { .. } | Event::Acceptable(_) => {}
             }
         }
     }

@@ -56,7 +56,8 @@ mod event;
 mod port;
 mod sockets;
 
-pub use event::{Event, How, ListenerId, ReadError, SocketId, WriteError};
+pub use crate::stack::listener::ListenerId;
+pub use event::{Event, How, ReadError, SocketId, WriteError};
 pub use port::Link;
 
 use alloc::vec::Vec;
@@ -68,6 +69,7 @@ use crate::shard::{CloseReason, ConnectError, ConnectionInfo, Host, Transport, W
 use crate::stack::engine::BURST_MAX;
 use crate::stack::pull::Unread;
 use crate::stack::{Alone, Engine, ListenError, ListenOptions, Report, Stack, StackConfig, StackError};
+use crate::tcp::socket_options::{Linger, OptionError, OptionName, SocketOption};
 
 use self::port::MemoryPort;
 use self::sockets::Sockets;
@@ -82,7 +84,7 @@ pub struct Endpoint {
     now: Instant,
     left: Left,
     /// For each listener how many connections waited when it was last looked at.
-    waiting: Vec<usize>,
+    waiting: Vec<(ListenerId, usize)>,
     /// The frame that was fetched last.
     lent: Vec<u8>,
 }
@@ -165,9 +167,16 @@ impl Endpoint {
     /// # Errors
     /// [`ListenError`].
     pub fn listen(&mut self, options: ListenOptions) -> Result<ListenerId, ListenError> {
-        self.engine.stack_mut().listen(options)?;
-        self.waiting.push(0);
-        Ok(ListenerId(self.waiting.len() - 1))
+        let listener = self.engine.stack_mut().listen(options)?;
+        self.waiting.push((listener, 0));
+        Ok(listener)
+    }
+
+    /// Closes one listener: its half-open connections and those that nobody has accepted are reset.
+    pub fn close_listener(&mut self, listener: ListenerId) {
+        self.engine.stack_mut().close_listener(listener);
+        self.waiting.retain(|known| known.0 != listener);
+        self.left = Left::Something;
     }
 
     /// Stops listening everywhere: half-open connections and those that nobody has accepted are reset.
@@ -183,9 +192,9 @@ impl Endpoint {
             return None;
         }
         let stack = self.engine.stack_mut();
-        let connection = stack.take_accepted(listener.0);
-        if let Some(waiting) = self.waiting.get_mut(listener.0) {
-            *waiting = stack.accept_queue_len(listener.0);
+        let connection = stack.take_accepted(listener);
+        if let Some((_, waiting)) = self.waiting.iter_mut().find(|known| known.0 == listener) {
+            *waiting = stack.accept_queue_len(listener);
         }
         let connection = connection?;
         let has_octets = matches!(stack.unread(connection), Unread::Octets(_));
@@ -297,14 +306,23 @@ impl Endpoint {
         self.left = Left::Something;
     }
 
-    /// Closes the socket: its name means nothing from now on. What is queued is still sent, then FIN; with octets unread
-    /// it is RST, as RFC 1122 section 4.2.2.13 asks.
+    /// Closes the socket: its name means nothing from now on. What is queued is still sent, then FIN; with octets unread,
+    /// or with `SO_LINGER` of 0, it is RST (RFC 1122 section 4.2.2.13).
+    ///
+    /// With `SO_LINGER` of more seconds the name goes on until [`Event::Lingered`] or [`Event::Closed`], where a blocking
+    /// close would return.
     pub fn close(&mut self, socket: SocketId) {
+        let linger = self.option(socket, OptionName::SoLinger);
         if let Some(connection) = self.connection(socket) {
             self.engine.stack_mut().close(connection);
             self.left = Left::Something;
         }
-        self.sockets.release(socket);
+        match linger {
+            Ok(SocketOption::SoLinger(Linger::Seconds(seconds))) if seconds > 0 => {
+                self.sockets.linger(socket);
+            }
+            Ok(_) | Err(_) => self.sockets.release(socket),
+        }
     }
 
     /// Closes the socket, drops what is queued and sends RST.
@@ -314,6 +332,50 @@ impl Endpoint {
             self.left = Left::Something;
         }
         self.sockets.release(socket);
+    }
+
+    /// Sets an option of a connection. What concerns its opening, such as `TCP_MAXSEG`, `SO_RCVBUF` and `TCP_SYNCNT`, is in
+    /// the SYN if it is set right after [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// [`OptionError`]; nothing has changed.
+    pub fn set_option(&mut self, socket: SocketId, option: SocketOption) -> Result<(), OptionError> {
+        let connection = self.connection(socket).ok_or(OptionError::NotOpen)?;
+        self.left = Left::Something;
+        self.engine.stack_mut().set_option(connection, option)
+    }
+
+    /// The value of an option of a connection.
+    ///
+    /// # Errors
+    /// [`OptionError::NotOpen`].
+    pub fn option(&self, socket: SocketId, name: OptionName) -> Result<SocketOption, OptionError> {
+        let connection = self.connection(socket).ok_or(OptionError::NotOpen)?;
+        self.engine.stack().option(connection, name)
+    }
+
+    /// Sets an option of a listener: connections whose handshake ends from now on inherit it.
+    ///
+    /// # Errors
+    /// [`OptionError`]; nothing has changed.
+    pub fn set_listener_option(
+        &mut self,
+        listener: ListenerId,
+        option: SocketOption,
+    ) -> Result<(), OptionError> {
+        self.engine.stack_mut().set_listener_option(listener, option)
+    }
+
+    /// The value of an option of a listener.
+    ///
+    /// # Errors
+    /// [`OptionError::NotOpen`].
+    pub fn listener_option(
+        &self,
+        listener: ListenerId,
+        name: OptionName,
+    ) -> Result<SocketOption, OptionError> {
+        self.engine.stack().listener_option(listener, name)
     }
 
     /// Why the connection is gone, if that was not told by a read or write yet; told once (`SO_ERROR`).
@@ -353,10 +415,10 @@ impl Endpoint {
                 break;
             }
         }
-        for (listener, waiting) in self.waiting.iter_mut().enumerate() {
-            let length = self.engine.stack().accept_queue_len(listener);
+        for (listener, waiting) in &mut self.waiting {
+            let length = self.engine.stack().accept_queue_len(*listener);
             if length > *waiting {
-                self.sockets.tell_acceptable(ListenerId(listener));
+                self.sockets.tell_acceptable(*listener);
             }
             *waiting = length;
         }

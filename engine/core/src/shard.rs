@@ -20,7 +20,7 @@ use driver::Driver;
 pub use application::Application;
 pub use context::{Context, SendError};
 pub use host::{CloseReason, ConnectError, ConnectionId, ConnectionInfo, Host, Reading, WriteError};
-pub use transport::{Events, Origin, Transport, Turn, Waiting};
+pub use transport::{Events, Lingered, Origin, Transport, Turn, Waiting};
 
 /// A transport and the application that it serves: all that one core runs.
 pub struct Shard<T: Transport, A: Application> {

@@ -17,6 +17,7 @@
 //! | `time_waits` | connections in TIME_WAIT |
 //! | [`host`], [`pull`] | what handlers may do; reading and accepting on demand |
 //! | `duplicates` | what the peer is told that it has sent twice |
+//! | [`options`] | options of connections and listeners |
 //! | [`egress`], [`answers`] | frames built in place; echo and refusals |
 //! | `resolution` | ARP and neighbour discovery |
 //! | [`icmp_errors`], [`path_mtu`] | what routers say about connections and paths |
@@ -45,6 +46,7 @@ mod ip_config;
 pub mod listener;
 pub mod memory;
 pub mod neighbour;
+pub mod options;
 pub mod passive;
 pub mod path_mtu;
 pub mod peers;
@@ -89,7 +91,9 @@ use crate::tcp::connection::{Connection, Warm};
 use crate::tcp::handshake::{SynReceived, SynSent};
 use crate::tcp::isn::Secrets;
 use crate::tcp::pools::Pools;
+use crate::tcp::socket_options::SocketOptions;
 use crate::tcp::state::Flag;
+use crate::tcp::tuned::Tuned;
 use crate::wire::hash::TupleHasher;
 use crate::wire::{Address, MacAddress, Tuple};
 
@@ -99,7 +103,7 @@ use self::challenges::Challenges;
 use self::config::ADDRESSES_MAX;
 use self::duplicates::Duplicates;
 use self::egress::Template;
-use self::listener::Listener;
+use self::listener::{Inherited, Listener};
 use self::neighbour::{CacheFull, Neighbours, Watch};
 use self::path_mtu::PathMtus;
 use self::resolution::Defence;
@@ -162,6 +166,10 @@ pub struct Stack {
     connections: Slab<Connection>,
     warm: Vec<Warm>,
     pools: Pools,
+    /// Options of the connections that have their own, and those of all others.
+    tuned: PlainSlab<Tuned>,
+    plain_options: SocketOptions,
+    plain_inherited: Inherited,
     half_open: PlainSlab<SynReceived>,
     syn_sent: PlainSlab<SynSent>,
     /// Those whose first SYN leaves with this turn; some may be gone already.
@@ -239,6 +247,7 @@ impl Stack {
             Medium::Ethernet if !is_shared => Watch::Ours,
             Medium::Ethernet | Medium::Ip => Watch::Kernels,
         };
+        let plain_options = SocketOptions::of(&config.tcp);
         let entries = config.connections_max as usize
             + 2 * config.half_open_max as usize
             + config.time_wait_max as usize;
@@ -251,6 +260,9 @@ impl Stack {
             connections: Slab::new(config.connections_max)?,
             warm: Vec::with_capacity(config.connections_max as usize),
             pools: Pools::new(config.recoveries_max, config.congestions_max)?,
+            tuned: PlainSlab::new(config.socket_options_max)?,
+            plain_options,
+            plain_inherited: Inherited::of(&plain_options, &plain_options),
             half_open: PlainSlab::new(config.half_open_max)?,
             syn_sent: PlainSlab::new(config.half_open_max)?,
             new_syns: Vec::with_capacity(config.half_open_max as usize),

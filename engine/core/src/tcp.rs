@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`seq`], [`tick`], [`clock`], [`segment`] | sequence numbers, deadlines, the turn's time, received segments |
 //! | [`config`] | the knobs under their Linux names |
+//! | [`socket_options`], [`tuned`] | what can be set on one connection; one on which something is |
 //! | [`state`], [`connection`] | how far each side is closed; the hot and the warm block |
 //! | [`handshake`], [`isn`] | opening |
 //! | [`predict`], [`input`] | a segment for a synchronized connection: the expected one, any other |
@@ -33,8 +34,10 @@ pub mod rtt;
 pub mod scoreboard;
 pub mod segment;
 pub mod seq;
+pub mod socket_options;
 pub mod state;
 pub mod tick;
 pub mod time_wait;
 pub mod timer;
+pub mod tuned;
 pub mod window;

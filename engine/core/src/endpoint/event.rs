@@ -3,16 +3,13 @@
 use core::fmt;
 
 use crate::base::slab::Key;
-use crate::shard::CloseReason;
+use crate::shard::{CloseReason, Lingered};
+use crate::stack::listener::ListenerId;
 
 /// Names one connection of an [`Endpoint`](super::Endpoint), from the call that gave it until
 /// [`close`](super::Endpoint::close) or [`abort`](super::Endpoint::abort). It never comes to mean another one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SocketId(pub(super) Key);
-
-/// Names one listener of an [`Endpoint`](super::Endpoint).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ListenerId(pub(super) usize);
 
 /// Something has changed. Each event is told once for a change, as edge-triggered epoll does; those of a kind that were
 /// not fetched yet are one. A socket that was closed is not heard of again.
@@ -28,6 +25,13 @@ pub enum Event {
     Writable(SocketId),
     /// The peer has ended its stream; what is unread can still be read (`EPOLLRDHUP`).
     EndOfStream(SocketId),
+    /// A close with `SO_LINGER` is over; the socket is gone.
+    Lingered {
+        /// Which one.
+        socket: SocketId,
+        /// Whether the peer has acknowledged everything.
+        how: Lingered,
+    },
     /// The connection, or the attempt to open it, is gone; what was unread is lost. The socket still is to be closed.
     Closed {
         /// Which one.

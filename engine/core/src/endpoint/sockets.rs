@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 
 use crate::base::OutOfMemory;
 use crate::base::slab::PlainSlab;
-use crate::shard::{CloseReason, ConnectionId, Events, Host, Origin, Waiting};
+use crate::shard::{CloseReason, ConnectionId, Events, Host, Lingered, Origin, Waiting};
 use crate::stack::Stack;
-use crate::stack::listener::LISTENERS_MAX;
+use crate::stack::listener::{LISTENERS_MAX, ListenerId};
 
-use super::event::{Event, ListenerId, SocketId};
+use super::event::{Event, SocketId};
 
 /// Events of one socket that can wait at one time: one of each kind.
-const KINDS: usize = 5;
+const KINDS: usize = 6;
 
 /// One connection as its user sees it; it outlives the stack's.
 pub(super) struct Socket {
@@ -22,6 +22,15 @@ pub(super) struct Socket {
     readable: Queued,
     writable: Queued,
     end: Queued,
+    holder: Holder,
+}
+
+/// Who has a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    User,
+    /// Its user has closed it and waits for the end of `SO_LINGER`.
+    Lingering,
 }
 
 /// Whether an event waits in the queue, or need not be put there again.
@@ -65,6 +74,7 @@ impl Sockets {
             readable: Queued::No,
             writable: Queued::No,
             end: Queued::No,
+            holder: Holder::User,
         };
         let id = SocketId(self.slots.insert(socket).ok()?);
         let index = connection.index as usize;
@@ -90,12 +100,19 @@ impl Sockets {
         }
     }
 
+    /// Its user has closed a socket, and is told when that is over.
+    pub(super) fn linger(&mut self, id: SocketId) {
+        if let Some(socket) = self.slots.get_mut(id.0) {
+            socket.holder = Holder::Lingering;
+        }
+    }
+
     /// The next event of a socket that is still open, or of a listener.
     pub(super) fn next_event(&mut self) -> Option<Event> {
         loop {
             let event = self.events.pop_front()?;
             match event {
-                Event::Acceptable(listener) => self.acceptable[listener.0] = Queued::No,
+                Event::Acceptable(listener) => self.acceptable[listener.index()] = Queued::No,
                 Event::Readable(id) => {
                     let Some(socket) = self.get_mut(id) else { continue };
                     socket.readable = Queued::No;
@@ -104,9 +121,16 @@ impl Sockets {
                     let Some(socket) = self.get_mut(id) else { continue };
                     socket.writable = Queued::No;
                 }
-                Event::Connected(socket) | Event::EndOfStream(socket) | Event::Closed { socket, .. } => {
-                    if self.get(socket).is_none() {
+                Event::Connected(socket) | Event::EndOfStream(socket) => {
+                    if self.get(socket).is_none_or(|socket| socket.holder == Holder::Lingering) {
                         continue;
+                    }
+                }
+                Event::Lingered { socket, .. } | Event::Closed { socket, .. } => {
+                    let Some(Socket { holder, .. }) = self.get(socket) else { continue };
+                    match holder {
+                        Holder::User => {}
+                        Holder::Lingering => self.release(socket),
                     }
                 }
             }
@@ -116,7 +140,7 @@ impl Sockets {
 
     /// A connection waits at a listener.
     pub(super) fn tell_acceptable(&mut self, listener: ListenerId) {
-        let queued = &mut self.acceptable[listener.0];
+        let queued = &mut self.acceptable[listener.index()];
         if *queued == Queued::No {
             *queued = Queued::Yes;
             self.events.push_back(Event::Acceptable(listener));
@@ -189,6 +213,12 @@ impl Events<Stack> for Sockets {
     fn writable(&mut self, _host: &mut Stack, id: ConnectionId) {
         if let Some(socket) = self.find(id) {
             self.tell_writable(socket);
+        }
+    }
+
+    fn lingered(&mut self, _host: &mut Stack, id: ConnectionId, how: Lingered) {
+        if let Some(socket) = self.find(id) {
+            self.events.push_back(Event::Lingered { socket, how });
         }
     }
 

@@ -21,6 +21,15 @@ pub enum Waiting {
     End,
 }
 
+/// How a close with `SO_LINGER` has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lingered {
+    /// The peer has acknowledged everything, our FIN included.
+    Acknowledged,
+    /// The time was over before that; sending goes on in the background.
+    TimedOut,
+}
+
 /// What a transport tells while it takes a turn.
 ///
 /// The host is handed along, so that the answer can be written at once.
@@ -42,6 +51,9 @@ pub trait Events<H: Host> {
     /// Something has arrived while reading is paused, and waits: octets are told once for each arrival, the end of the
     /// stream again and again until reading goes on.
     fn unread(&mut self, _host: &mut H, _id: ConnectionId, _waiting: Waiting) {}
+
+    /// A close that lingers has ended ([`SO_LINGER`](crate::tcp::socket_options::SocketOption::SoLinger)).
+    fn lingered(&mut self, _host: &mut H, _id: ConnectionId, _how: Lingered) {}
 
     /// The send buffer was full and has room again.
     fn writable(&mut self, host: &mut H, id: ConnectionId);

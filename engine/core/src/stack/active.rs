@@ -21,6 +21,7 @@ use super::Stack;
 use super::counters::DropReason;
 use super::egress::{self, Head, path_mss};
 use super::ingress::Arrival;
+use super::listener::Inherited;
 use super::reply::Replied;
 use super::source::ConnectOptions;
 use super::tables::Hashed;
@@ -104,6 +105,9 @@ impl Stack {
             self.tables.remove(place, &self.hasher);
             return None;
         };
+        if let Inherited::Something = self.plain_inherited {
+            self.inherit(id.index, self.plain_options);
+        }
         // The SYN leaves with this turn's timers, not at the next tick.
         let past = self.now - Duration::from_nanos(TimerWheel::TICK_NANOS);
         let record = SynSent {
@@ -196,14 +200,15 @@ impl Stack {
         let Some(mac) = self.neighbours.link_to_use(neighbour, self.now) else { return };
         record.sent_us = self.clock.us;
         let local = self.config.addresses[connection.route.local()].cidr.address();
-        let remote = self.warm[record.connection.index as usize].remote;
+        let (index, retries) = (record.connection.index, record.retries);
+        let remote = self.warm[index as usize].remote;
         let traffic_class = connection.route.not_ect().traffic_class();
         let way = egress::Route { mac: *mac, local, remote, traffic_class };
         if record.phase == SynPhase::SynReceived {
             let record = *record;
             return self.send_crossed(transmit, &record, &way);
         }
-        let tcp = &self.config.tcp;
+        let tcp = &*self.tcp_at(index);
         let clock = self.clock.ms.wrapping_add(connection.ts_offset);
         let options = SynOptions {
             mss: Some(connection.mss),
@@ -216,8 +221,7 @@ impl Stack {
             remote_port: connection.ports.remote(),
             seq: connection.snd_nxt - 1,
             ack: SequenceNumber::default(),
-            flags: Control::SYN
-                | EcnSetup::to_ask(tcp.tcp_ecn, tcp.tcp_ecn_fallback, record.retries).syn_bits(),
+            flags: Control::SYN | EcnSetup::to_ask(tcp.tcp_ecn, tcp.tcp_ecn_fallback, retries).syn_bits(),
             window: syn_window(tcp),
             timestamps: None,
         };
@@ -280,9 +284,11 @@ impl Stack {
         let rtt = (record.retries == 1).then(|| self.clock.us.wrapping_sub(record.sent_us));
         let resent = record.retries.saturating_sub(1);
         let path_mss = self.path_mss(arrival.tuple.remote);
-        let Some(connection) = self.connections.get_mut(record.connection) else { return false };
+        let Some(connection) = self.connections.get(record.connection) else { return false };
+        let tcp = self.tcp_at(record.connection.index);
+        let agreed = peer.agree(connection.mss.min(path_mss), connection.ts_offset, &tcp);
+        let connection = self.connections.at_mut(record.connection.index);
         let warm = &mut self.warm[record.connection.index as usize];
-        let agreed = peer.agree(connection.mss.min(path_mss), connection.ts_offset, &self.config.tcp);
         let agreed = Agreement { rtt_us: rtt, resent, ..agreed };
         connection.agree(warm, &agreed, &self.config.tcp, self.now);
         connection.flags.set(Flag::Known);
@@ -298,6 +304,9 @@ impl Stack {
         self.syn_sent_wheel.disarm(key.index);
         if let Ok(entry) = Entry::new(Kind::Synchronized, record.connection) {
             self.tables.set_entry(self.warm[record.connection.index as usize].place, entry);
+        }
+        if self.is_tuned(record.connection.index) {
+            self.restart_keepalive(record.connection.index);
         }
     }
 

@@ -115,7 +115,7 @@ impl Stack {
     /// read now, or more has happened.
     fn tell_bare_end<E: Events<Self>>(&mut self, events: &mut E, index: u32) -> Option<()> {
         let connection = self.connections.at(index);
-        if self.reading_of(connection) != Reading::Open {
+        if self.reading_of(connection, index) != Reading::Open {
             return None;
         }
         let id = self.connections.key_at(index)?;

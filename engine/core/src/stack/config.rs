@@ -48,6 +48,8 @@ pub struct StackConfig {
     /// Connections at most whose congestion window grows by the algorithm asked for; one beyond it grows by RFC 5681's
     /// simplest rule until another gives its record back.
     pub congestions_max: u32,
+    /// Connections that can have socket options of their own at one time.
+    pub socket_options_max: u32,
     /// Neighbour cache entries at most (`gc_thresh3`).
     pub neighbours_max: u16,
     /// Connections accepted in one turn at most.
@@ -77,6 +79,7 @@ impl Default for StackConfig {
             time_wait_max: 65_536,
             recoveries_max: 8192,
             congestions_max: 8192,
+            socket_options_max: 65_536,
             neighbours_max: 1024,
             accept_budget: 256,
             port_range: (32_768, 60_999),

@@ -11,7 +11,7 @@ use crate::wire::tcp::Flags as Control;
 
 use super::Stack;
 use super::counters::DropReason;
-use super::egress::{Head, path_mss};
+use super::egress::Head;
 use super::ingress::Arrival;
 use super::passive::{Handshake, Room};
 
@@ -27,14 +27,20 @@ pub(super) enum Cookie {
 impl Stack {
     /// Answers a SYN and keeps nothing of it.
     #[inline(never)]
-    pub(super) fn send_cookie<T: Transmit>(&mut self, transmit: &mut T, arrival: &Arrival<'_>) {
+    pub(super) fn send_cookie<T: Transmit>(
+        &mut self,
+        transmit: &mut T,
+        listener: usize,
+        arrival: &Arrival<'_>,
+    ) {
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
-        let tcp = &self.config.tcp;
+        let tcp = self.tcp_of(listener as u8);
+        let own_mss = self.own_mss(self.maxseg_of(listener as u8), arrival.tuple.remote);
         // Without timestamps nothing remembers it.
         let ecn = if peer.timestamp.is_some() { peer.ecn } else { EcnSetup::Absent };
         let flow = arrival.hashed.flow(&self.secrets);
         let clock = clock_with_options(self.clock.ms, &peer).wrapping_add(flow.ts_offset);
-        let options = peer.reply_options(path_mss(self.capabilities.mtu, arrival.tuple.remote), clock, tcp);
+        let options = peer.reply_options(own_mss, clock, tcp);
         let head = Head {
             local_port: arrival.tuple.local_port,
             remote_port: arrival.tuple.remote_port,
@@ -53,13 +59,15 @@ impl Stack {
     pub(super) fn handle_unsure<T: Transmit>(&mut self, transmit: &mut T, arrival: &Arrival<'_>) {
         let control = arrival.segment.control;
         let is_syn = control.contains(Control::SYN) && !control.intersects(Control::ACK | Control::RST);
-        if is_syn && self.config.tcp.tcp_syncookies > 0 && self.is_host(arrival.tuple.remote) {
-            let room = self.listener_for(arrival).map(|listener| self.room_to_accept(listener));
-            match room {
-                Some(Room::Some) => return self.send_cookie(transmit, arrival),
-                Some(Room::None) => return,
-                None => {}
-            }
+        if is_syn
+            && self.config.tcp.tcp_syncookies > 0
+            && self.is_host(arrival.tuple.remote)
+            && let Some(listener) = self.listener_for(arrival)
+        {
+            return match self.room_to_accept(listener) {
+                Room::Some => self.send_cookie(transmit, listener, arrival),
+                Room::None => {}
+            };
         }
         self.counters.drop(DropReason::HandOverFull);
     }

@@ -146,6 +146,10 @@ counters! {
     time_wait_evicted,
     /// Challenge ACKs sent (RFC 5961).
     challenge_acks,
+    /// Keepalive probes sent.
+    keepalive_probes,
+    /// Connections that did not get the options of their listener: `socket_options_max` was reached.
+    options_not_inherited,
     /// Frames handed to the shard that owns their flow.
     handed_over,
     /// Frames taken over from other shards.

@@ -50,6 +50,14 @@ impl Stack {
         is_deleted
     }
 
+    /// Octets that one write may queue now.
+    fn write_space(&self, index: u32) -> usize {
+        let connection = self.connections.at(index);
+        let space = self.send_limit_of(connection, index).saturating_sub(connection.send.len());
+        let lowat = self.notsent_lowat(index);
+        space.min(lowat.saturating_sub(connection.unsent()) as usize)
+    }
+
     /// Queues our FIN.
     fn end_stream(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
@@ -85,9 +93,9 @@ impl Host for Stack {
     fn commit(&mut self, id: ConnectionId, len: usize) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.send.commit(&mut self.chunks, len);
-        let limit = self.config.tcp.send_buffer as usize;
-        if connection.send.len() >= limit {
-            connection.flags.set(Flag::SendFull);
+        let is_full = connection.send.len() >= self.config.tcp.send_buffer as usize;
+        if is_full || connection.flags.has(Flag::Tuned) {
+            self.note_written(id.index);
         }
         self.pend(id.index);
     }
@@ -108,10 +116,11 @@ impl Host for Stack {
         };
         let len = fill(room.bytes_mut(&mut self.chunks)).min(max);
         connection.send.commit_room(&mut self.chunks, room, len);
-        if connection.send.len() >= self.config.tcp.send_buffer as usize {
-            connection.flags.set(Flag::SendFull);
+        let flags = connection.flags;
+        if connection.send.len() >= self.config.tcp.send_buffer as usize || flags.has(Flag::Tuned) {
+            self.note_written(id.index);
         }
-        if !connection.flags.has(Flag::Pending) {
+        if !flags.has(Flag::Pending) {
             self.pend(id.index);
         }
         Ok(len)
@@ -120,12 +129,14 @@ impl Host for Stack {
     #[inline]
     fn write(&mut self, id: ConnectionId, bytes: &[u8]) -> Result<usize, WriteError> {
         self.writable(id)?;
+        let space = self.write_space(id.index);
         let connection = self.connections.at_mut(id.index);
-        let limit = self.config.tcp.send_buffer as usize;
-        let space = limit.saturating_sub(connection.send.len());
         let written = connection.send.push(&mut self.chunks, &bytes[..bytes.len().min(space)]);
-        if written < bytes.len() || connection.send.len() >= limit {
+        if written < bytes.len() || written == space {
             connection.flags.set(Flag::SendFull);
+        }
+        if connection.flags.has(Flag::Tuned) {
+            self.note_written(id.index);
         }
         if written < bytes.len().min(space) {
             self.starve(id.index);
@@ -139,7 +150,7 @@ impl Host for Stack {
         if connection.sides.send() != SendSide::Open {
             return 0;
         }
-        self.send_limit().saturating_sub(connection.send.len())
+        self.write_space(id.index)
     }
 
     fn shutdown(&mut self, id: ConnectionId) {
@@ -160,7 +171,7 @@ impl Host for Stack {
         let has_unread = !self.receive.readable(connection.receive.as_ref()).is_empty();
         connection.flags.set(Flag::Closed);
         connection.flags.take(Flag::EndUntold);
-        if has_unread {
+        if has_unread || !self.linger(id.index) {
             self.doom(id.index, Doom { reason: CloseReason::Aborted, farewell: Farewell::Reset });
         } else {
             self.end_stream(id);
@@ -191,7 +202,7 @@ impl Host for Stack {
 
     #[inline]
     fn reading(&self, id: ConnectionId) -> Reading {
-        self.connections.get(id).map_or(Reading::Closed, |connection| self.reading_of(connection))
+        self.connections.get(id).map_or(Reading::Closed, |connection| self.reading_of(connection, id.index))
     }
 
     fn pause_accepting(&mut self) {

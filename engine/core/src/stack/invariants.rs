@@ -90,7 +90,7 @@ impl Stack {
         if self.is_opening(index) {
             return None;
         }
-        let rules = rules_when_served(connection, self.reading_of(connection));
+        let rules = rules_when_served(connection, self.reading_of(connection, index));
         rules.into_iter().find(|(holds, _)| !holds).map(|(_, rule)| rule)
     }
 
@@ -98,7 +98,7 @@ impl Stack {
     fn is_watched(&self, connection: &Connection, warm: &Warm) -> bool {
         let timer = warm.timer_at.map_or(Tick::NONE, |at| self.timer_tick(at));
         let due = timer::deadline(connection, warm).earliest(timer);
-        let of_warm = timer.earliest(warm.fin_wait_2_at).earliest(warm.path_mtu_at);
+        let of_warm = timer.earliest(warm.fin_wait_2_at).earliest(warm.path_mtu_at).earliest(warm.options_at);
         if of_warm.is_set() && connection.warm_deadlines == WarmDeadlines::None {
             return false;
         }
@@ -122,7 +122,10 @@ fn rules_when_served(connection: &Connection, reading: Reading) -> [(bool, &'sta
         (!connection.snd_nxt.is_before(connection.snd_una), "SND.UNA <= SND.NXT"),
         (flight <= queued + fin, "in flight only what is queued"),
         (flight == 0 || is_timed, "a retransmission timer for what is in flight"),
-        (connection.unsent() == 0 || flight > 0 || is_timed, "a persist timer for what cannot be sent"),
+        (
+            connection.unsent() == 0 || flight > 0 || is_timed || flags.has(Flag::Corked),
+            "a persist timer for what cannot be sent",
+        ),
         (
             connection.sides.send() != SendSide::FinQueued || connection.unsent() > 0,
             "FIN sent after the data",

@@ -6,8 +6,10 @@ use core::net::IpAddr;
 
 use crate::base::slab::Key;
 use crate::shard::{CloseReason, ConnectionId};
+use crate::tcp::config::TcpConfig;
 use crate::tcp::congestion::CongestionControl;
 use crate::tcp::connection::{Doom, Farewell};
+use crate::tcp::socket_options::SocketOptions;
 use crate::wire::Tuple;
 
 use super::Stack;
@@ -44,6 +46,13 @@ pub struct ListenerId {
     index: u8,
     /// How many listeners had been opened before.
     number: u32,
+}
+
+impl ListenerId {
+    /// Its place among those that are open, below [`LISTENERS_MAX`].
+    pub(crate) const fn index(self) -> usize {
+        self.index as usize
+    }
 }
 
 /// Why a stack does not listen.
@@ -96,6 +105,19 @@ pub(super) struct Listener {
     pub(super) half_open: u32,
     /// How the windows of its connections grow; none: as the configuration says.
     pub(super) congestion_control: Option<CongestionControl>,
+    /// Whether its connections get more than the configuration says.
+    pub(super) inherited: Inherited,
+    /// What they get.
+    pub(super) options: SocketOptions,
+    /// The settings with which they are opened.
+    pub(super) tcp: TcpConfig,
+}
+
+/// Whether connections have options for which they need a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inherited {
+    Nothing,
+    Something,
 }
 
 impl Stack {
@@ -118,8 +140,17 @@ impl Stack {
         let number = self.listeners_opened;
         self.listeners_opened = number.wrapping_add(1);
         let queue = VecDeque::with_capacity(backlog as usize);
-        let binding = Some(binding);
-        let listener = Listener { number, binding, queue, backlog, half_open: 0, congestion_control: None };
+        let listener = Listener {
+            number,
+            binding: Some(binding),
+            queue,
+            backlog,
+            half_open: 0,
+            congestion_control: None,
+            inherited: self.plain_inherited,
+            options: self.plain_options,
+            tcp: self.config.tcp.clone(),
+        };
         match self.listeners.get_mut(index) {
             Some(place) => *place = listener,
             None => self.listeners.push(listener),

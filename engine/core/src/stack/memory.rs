@@ -18,6 +18,7 @@ impl Stack {
                 self.connections.address_range(),
                 self.pools.recoveries.address_range(),
                 self.pools.congestion.address_range(),
+                self.tuned.address_range(),
                 self.half_open.address_range(),
                 self.syn_sent.address_range(),
                 self.time_wait.address_range(),

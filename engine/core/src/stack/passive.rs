@@ -11,12 +11,13 @@ use crate::tcp::handshake::{PeerSyn, SynReceived, syn_window};
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SequenceNumber;
 use crate::tcp::state::Flag;
-use crate::wire::Tuple;
 use crate::wire::tcp::{Flags as Control, Options, TcpRepr, Timestamps};
+use crate::wire::{Address, Tuple};
 
 use super::counters::DropReason;
 use super::egress::{Head, Route, path_mss};
 use super::ingress::Arrival;
+use super::listener::Inherited;
 use super::{Accepting, Stack};
 
 /// Where what must be remembered of a SYN goes.
@@ -65,7 +66,7 @@ impl Stack {
     ) {
         match self.room_for_syn(listener, above) {
             SynRoom::HalfOpen => {}
-            SynRoom::Cookie => return self.send_cookie(transmit, arrival),
+            SynRoom::Cookie => return self.send_cookie(transmit, listener, arrival),
             SynRoom::None => return,
         }
         let peer = PeerSyn::read(&arrival.segment, arrival.tuple.remote, &self.config.tcp);
@@ -150,9 +151,9 @@ impl Stack {
         tuple: &Tuple,
         ts_offset: u32,
     ) {
-        let tcp = &self.config.tcp;
+        let tcp = self.tcp_of(record.listener);
         let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << record.retries.min(16));
-        let own_mss = path_mss(self.capabilities.mtu, tuple.remote);
+        let own_mss = self.own_mss(self.maxseg_of(record.listener), tuple.remote);
         let clock = self.clock.ms.wrapping_add(ts_offset);
         let head = Head {
             local_port: tuple.local_port,
@@ -181,7 +182,7 @@ impl Stack {
         let segment = &arrival.segment;
         let control = segment.control;
         let (peer, rcv_nxt) = (record.peer(), record.rcv_nxt());
-        let window = u32::from(syn_window(&self.config.tcp));
+        let window = u32::from(syn_window(self.tcp_of(record.listener)));
         if control.intersects(Control::RST) {
             return self.reset_half_open(transmit, key, &record, arrival);
         }
@@ -248,7 +249,7 @@ impl Stack {
             self.remove_half_open(key);
         } else {
             self.counters.drop(DropReason::InexactReset);
-            if arrival.segment.seq.is_within(rcv_nxt, u32::from(syn_window(&self.config.tcp))) {
+            if arrival.segment.seq.is_within(rcv_nxt, u32::from(syn_window(self.tcp_of(record.listener)))) {
                 self.challenge_half_open(transmit, record, arrival);
             }
         }
@@ -275,7 +276,7 @@ impl Stack {
             seq: (record.iss + 1).0,
             ack: record.rcv_nxt().0,
             flags: Control::ACK,
-            window: syn_window(&self.config.tcp),
+            window: syn_window(self.tcp_of(record.listener)),
             urgent: 0,
             options: Options { timestamps, ..Options::NONE },
         };
@@ -333,9 +334,11 @@ impl Stack {
     #[inline(always)]
     pub(super) fn synchronize(&mut self, handshake: &Handshake<'_>, arrival: &Arrival<'_>) -> Option<Key> {
         let Handshake { place, peer, iss, listener, rtt_us, resent } = *handshake;
-        let own_mss = self.path_mss(arrival.tuple.remote);
+        let own_mss = self.own_mss(self.maxseg_of(listener as u8), arrival.tuple.remote);
+        let own_mss = own_mss.min(self.path_mss(arrival.tuple.remote));
         let ts_offset = arrival.hashed.flow(&self.secrets).ts_offset;
-        let agreed = Agreement { rtt_us, resent, ..peer.agree(own_mss, ts_offset, &self.config.tcp) };
+        let agreed =
+            Agreement { rtt_us, resent, ..peer.agree(own_mss, ts_offset, self.tcp_of(listener as u8)) };
         // The frame says where the next hop is, if nothing else does.
         let Ok(neighbour) = self.hold_next_hop(arrival.tuple.remote, Some(arrival.mac)) else {
             self.counters.drop(DropReason::TooManyConnections);
@@ -366,8 +369,22 @@ impl Stack {
     #[inline(always)]
     pub(super) fn enqueue<E: Events<Self>>(&mut self, events: &mut E, listener: usize, new: Key) {
         self.counters.passive_opens += 1;
+        if let Inherited::Something = self.listeners[listener].inherited {
+            self.inherit(new.index, self.listeners[listener].options);
+        }
         self.listeners[listener].queue.push_back(new);
         self.accept(events);
+    }
+
+    /// The largest segment that we say we take (RFC 9293 section 3.7.1), with a `TCP_MAXSEG` of `maxseg`.
+    pub(super) fn own_mss(&self, maxseg: u16, remote: Address) -> u16 {
+        let largest = path_mss(self.capabilities.mtu, remote);
+        if maxseg == 0 { largest } else { largest.min(maxseg) }
+    }
+
+    /// `TCP_MAXSEG` of a listener.
+    pub(super) fn maxseg_of(&self, listener: u8) -> u16 {
+        self.listeners.get(usize::from(listener)).map_or(0, |listener| listener.options.tcp_maxseg)
     }
 
     /// Puts both blocks at one index.

@@ -4,6 +4,7 @@ use crate::shard::ConnectionId;
 use crate::tcp::state::{Flag, ReceiveSide};
 
 use super::Stack;
+use super::listener::ListenerId;
 
 /// What reading on demand finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +20,14 @@ pub enum Unread {
 }
 
 impl Stack {
-    /// Connections that are open and wait at a listener, by its number in the order of [`Stack::listen`]; some may be
-    /// gone again.
-    pub fn accept_queue_len(&self, listener: usize) -> usize {
-        self.listeners.get(listener).map_or(0, |listener| listener.queue.len())
+    /// Connections that are open and wait at a listener; some may be gone again.
+    pub fn accept_queue_len(&self, listener: ListenerId) -> usize {
+        self.listener(listener).map_or(0, |listener| listener.queue.len())
     }
 
     /// Takes the connection that has waited longest at a listener. Its reading is paused, and nothing of it was told.
-    pub fn take_accepted(&mut self, listener: usize) -> Option<ConnectionId> {
-        let queue = &mut self.listeners.get_mut(listener)?.queue;
-        while let Some(id) = queue.pop_front() {
+    pub fn take_accepted(&mut self, listener: ListenerId) -> Option<ConnectionId> {
+        while let Some(id) = self.listener_mut(listener)?.queue.pop_front() {
             let Some(connection) = self.connections.get_mut(id) else { continue };
             if connection.flags.has(Flag::Doomed) {
                 continue;

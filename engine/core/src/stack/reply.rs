@@ -51,7 +51,7 @@ impl Stack {
             return self.reply_elsewhere(transmit, index);
         }
         let config = &self.config.tcp;
-        let window = window::advertise(connection, config, config.receive_buffer);
+        let window = window::advertise(connection, config.receive_buffer, config.receive_buffer);
         let flags = Control::ACK | Control::PSH;
         let plain = plain_head(connection, &self.clock, connection.snd_nxt, flags, window);
         if self.template.send(transmit, &self.capabilities, &plain, text).is_err() {
@@ -106,7 +106,7 @@ impl Stack {
                 return Replied::No;
             }
             let flags = if is_last { Control::ACK | Control::PSH } else { Control::ACK };
-            let window = window::advertise(connection, config, config.receive_buffer);
+            let window = window::advertise(connection, config.receive_buffer, config.receive_buffer);
             let plain = plain_head(connection, &self.clock, connection.snd_nxt, flags, window);
             let (send, chunks) = (&connection.send, &mut self.chunks);
             let fill = |payload: &mut [u8]| send.gather_summed(chunks, flight, payload);
@@ -134,7 +134,7 @@ impl Stack {
         let waiting = connection.rcv_nxt.since(connection.last_ack_sent);
         let is_due = connection.flags.has(Flag::AckNow)
             || waiting >= 2 * u32::from(connection.mss)
-            || window::is_update_due(connection, config, config.receive_buffer);
+            || window::is_update_due(connection, config.receive_buffer, config.receive_buffer);
         if is_due {
             return self.acknowledge_quietly(transmit, index);
         }
@@ -171,7 +171,7 @@ impl Stack {
         }
         let config = &self.config.tcp;
         let connection = self.connections.at_mut(index);
-        let window = window::advertise(connection, config, config.receive_buffer);
+        let window = window::advertise(connection, config.receive_buffer, config.receive_buffer);
         let plain = plain_head(connection, &self.clock, connection.snd_nxt, flags, window);
         if self.template.send(transmit, &self.capabilities, &plain, &[]).is_err() {
             // The window counts as told already: what was due is due again.

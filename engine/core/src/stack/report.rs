@@ -23,6 +23,8 @@ pub struct Report {
     pub recoveries: usize,
     /// Records of congestion control.
     pub congestions: usize,
+    /// Connections with socket options of their own.
+    pub socket_options: usize,
     /// Send chunks by size class.
     pub send_chunks: [ClassCounters; CLASSES],
     /// Receive buffers.
@@ -33,7 +35,7 @@ impl Report {
     /// Whether no connection holds anything: no record, table entry, timer or buffer.
     pub fn is_idle(&self) -> bool {
         self.connections + self.half_open + self.time_wait + self.table_entries == 0
-            && self.timers + self.recoveries + self.congestions == 0
+            && self.timers + self.recoveries + self.congestions + self.socket_options == 0
             && self.send_chunks.iter().all(|class| class.in_use == 0)
             && self.receive_buffers.classes.iter().all(|class| class.in_use == 0)
     }
@@ -51,6 +53,7 @@ impl Stack {
             timers: self.wheel.len() + self.half_open_wheel.len() + self.syn_sent_wheel.len(),
             recoveries: self.pools.recoveries.len(),
             congestions: self.pools.congestion.len(),
+            socket_options: self.tuned.len(),
             send_chunks: self.chunks.counters(),
             receive_buffers: self.receive.counters(),
         }

@@ -1,7 +1,7 @@
 //! The end of a connection: RST if one is due, TIME_WAIT if it must be, and everything given back.
 
 use crate::port::Transmit;
-use crate::shard::{CloseReason, Events};
+use crate::shard::{CloseReason, Events, Lingered};
 use crate::table::{Entry, Kind};
 use crate::tcp::congestion;
 use crate::tcp::connection::Farewell;
@@ -169,6 +169,12 @@ impl Stack {
         entry: TableEntry,
     ) {
         let Some(id) = self.connections.key_at(index) else { return };
+        if self.is_tuned(index) {
+            if reason == CloseReason::Finished {
+                self.end_linger(events, index, Lingered::Acknowledged);
+            }
+            self.forget_options(index);
+        }
         let was_opening = self.is_opening(index);
         if was_opening {
             self.remove_syn_sent(index);

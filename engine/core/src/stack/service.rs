@@ -1,7 +1,7 @@
 //! What a connection has to tell or send once the burst is in: events first, then segments, the ACK on board.
 
 use crate::port::Transmit;
-use crate::shard::{Events, Reading};
+use crate::shard::{Events, Lingered, Reading};
 use crate::tcp::connection::{Connection, WarmDeadlines};
 use crate::tcp::output;
 use crate::tcp::state::{Flag, Flags, SendSide};
@@ -128,7 +128,9 @@ impl Stack {
     fn has_to_tell(&self, index: u32) -> bool {
         let connection = self.connections.at(index);
         let flags = connection.flags;
-        flags.has(Flag::Unshown) && flags.has(Flag::Known) && self.reading_of(connection) == Reading::Open
+        flags.has(Flag::Unshown)
+            && flags.has(Flag::Known)
+            && self.reading_of(connection, index) == Reading::Open
     }
 
     /// Whether the connection is one that we are still opening.
@@ -145,9 +147,9 @@ impl Stack {
             return;
         }
         let Some(id) = self.connections.key_at(index) else { return };
-        let low = self.send_limit() / 2;
+        let has_room = self.has_room_again(index);
         let connection = self.connections.at_mut(index);
-        if flags.has(Flag::SendFull) && connection.send.len() <= low {
+        if flags.has(Flag::SendFull) && has_room {
             connection.flags.take(Flag::SendFull);
             if connection.sides.send() == SendSide::Open {
                 events.writable(self, id);
@@ -168,14 +170,16 @@ impl Stack {
         }
         let connection = self.connections.at_mut(index);
         connection.send.trim(&mut self.chunks);
-        if connection.sides.is_fin_wait_2() && connection.flags.has(Flag::Closed) {
-            let warm = &mut self.warm[index as usize];
-            if !warm.fin_wait_2_at.is_set() {
-                connection.warm_deadlines = WarmDeadlines::Possible;
-                let timeout = u64::from(self.config.tcp.tcp_fin_timeout_ms);
-                warm.fin_wait_2_at = Tick::at(self.now + crate::base::time::Duration::from_millis(timeout));
-                let at = warm.fin_wait_2_at;
-                self.arm(index, at);
+        if connection.sides.is_fin_wait_2()
+            && connection.flags.has(Flag::Closed)
+            && !self.warm[index as usize].fin_wait_2_at.is_set()
+        {
+            connection.warm_deadlines = WarmDeadlines::Possible;
+            let at = Tick::at(self.now + self.fin_wait_2(index));
+            self.warm[index as usize].fin_wait_2_at = at;
+            self.arm(index, at);
+            if self.is_tuned(index) {
+                self.end_linger(events, index, Lingered::Acknowledged);
             }
         }
         let connection = self.connections.at(index);
@@ -214,20 +218,14 @@ impl Stack {
         }
     }
 
-    /// Octets that one connection may queue: `SO_SNDBUF`.
-    #[inline]
-    pub(super) fn send_limit(&self) -> usize {
-        self.config.tcp.send_buffer as usize
-    }
-
     /// Whether a connection's received octets are shown, as `Host::reading` says it.
     #[inline]
-    pub(super) fn reading_of(&self, connection: &Connection) -> Reading {
+    pub(super) fn reading_of(&self, connection: &Connection, index: u32) -> Reading {
         const CLOSED: Flags = Flags::of(&[Flag::Closed, Flag::Doomed]);
         if connection.flags.has_any(CLOSED) {
             Reading::Closed
         } else if connection.flags.has(Flag::Paused)
-            || connection.send.len() >= self.send_limit()
+            || connection.send.len() >= self.send_limit_of(connection, index)
             || self.chunks.is_low()
         {
             // Whoever is not shown anything writes no replies: what is left of the pool is for those on their way.

@@ -11,7 +11,7 @@ use crate::wire::tcp::{Flags as Control, Options, SackPermitted, SynOptions, Tcp
 
 use super::Stack;
 use super::counters::DropReason;
-use super::egress::{Head, Route, path_mss};
+use super::egress::{Head, Route};
 use super::ingress::Arrival;
 
 impl Stack {
@@ -28,9 +28,11 @@ impl Stack {
         // RFC 3168 says nothing of SYNs that cross.
         let peer = PeerSyn { ecn: EcnSetup::Absent, ..peer };
         let own_mss = self.path_mss(arrival.tuple.remote);
-        let Some(connection) = self.connections.get_mut(record.connection) else { return };
+        let Some(connection) = self.connections.get(record.connection) else { return };
+        let tcp = self.tcp_at(record.connection.index);
+        let agreed = peer.agree(own_mss.min(connection.mss), connection.ts_offset, &tcp);
+        let connection = self.connections.at_mut(record.connection.index);
         let warm = &mut self.warm[record.connection.index as usize];
-        let agreed = peer.agree(own_mss, connection.ts_offset, &self.config.tcp);
         connection.agree(warm, &agreed, &self.config.tcp, self.now);
         if let Some(record) = self.syn_sent.get_mut(key) {
             record.phase = SynPhase::SynReceived;
@@ -41,12 +43,12 @@ impl Stack {
     /// Sends the SYN+ACK of a connection whose SYN has crossed the peer's. The SYN's timer goes on for it.
     pub(super) fn send_crossed<T: Transmit>(&mut self, transmit: &mut T, record: &SynSent, route: &Route) {
         let connection = self.connections.at(record.connection.index);
-        let tcp = &self.config.tcp;
+        let tcp = &*self.tcp_at(record.connection.index);
         let has = |flag| connection.flags.has(flag);
         let value = self.clock.ms.wrapping_add(connection.ts_offset);
         let is_scaled = connection.scales.send() | connection.scales.receive() != 0;
         let options = SynOptions {
-            mss: Some(path_mss(self.capabilities.mtu, route.remote)),
+            mss: Some(self.own_mss(self.options_at(record.connection.index).tcp_maxseg, route.remote)),
             // With both at 0 it is all the same whether the option is there.
             window_scale: is_scaled.then(|| connection.scales.receive()),
             sack_permitted: if has(Flag::Sack) { SackPermitted::Present } else { SackPermitted::Absent },
@@ -162,7 +164,7 @@ impl Stack {
             seq: connection.snd_nxt.0,
             ack: connection.rcv_nxt.0,
             flags: Control::ACK,
-            window: syn_window(&self.config.tcp),
+            window: syn_window(&self.tcp_at(record.connection.index)),
             urgent: 0,
             options: Options {
                 timestamps: connection.flags.has(Flag::Timestamps).then_some(timestamps),

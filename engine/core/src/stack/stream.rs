@@ -40,6 +40,7 @@ impl Stack {
         if !self.has_template(route) {
             return Ok(Sent::Nothing);
         }
+        let buffer = self.receive_limit(index);
         let config = &self.config.tcp;
         let connection = self.connections.at_mut(index);
         let mss = connection.mss;
@@ -48,8 +49,8 @@ impl Stack {
         if pieces.peek().is_none() {
             return Ok(Sent::Nothing);
         }
-        let free = receive_window(&self.receive, connection, config);
-        let window = window::advertise(connection, config, free);
+        let free = receive_window(&self.receive, connection, buffer);
+        let window = window::advertise(connection, buffer, free);
         let mut plain = plain_head(connection, &self.clock, connection.snd_nxt, Control::ACK, window);
         let (template, capabilities) = (&self.template, &self.capabilities);
         let sent = pieces.try_for_each(|piece| {

@@ -157,7 +157,7 @@ impl Stack {
         let can_show = connection.flags.has(Flag::Known);
         if accepted.ahead == 0 && connection.receive.is_none() && can_show {
             let connection = self.connections.at(index);
-            if self.reading_of(connection) == Reading::Open {
+            if self.reading_of(connection, index) == Reading::Open {
                 return self.show_in_place(events, index, text);
             }
         }
@@ -250,7 +250,7 @@ impl Stack {
     fn tell_unread<E: Events<Self>>(&mut self, events: &mut E, index: u32, waiting: Waiting) {
         let connection = self.connections.at(index);
         if connection.flags.has(Flag::Known)
-            && self.reading_of(connection) == Reading::Paused
+            && self.reading_of(connection, index) == Reading::Paused
             && let Some(id) = self.connections.key_at(index)
         {
             events.unread(self, id, waiting);
@@ -304,9 +304,9 @@ impl Stack {
         if open > 0 || connection.sides.receive() == ReceiveSide::Finished {
             return;
         }
-        let config = &self.config.tcp;
-        let free = receive_window(&self.receive, connection, config);
-        if free < u32::from(connection.mss).min(config.receive_buffer / 2) {
+        let buffer = self.receive_limit(index);
+        let free = receive_window(&self.receive, connection, buffer);
+        if free < u32::from(connection.mss).min(buffer / 2) {
             self.counters.drop(DropReason::ReceiveMemory);
             self.doom(index, TOO_LONG);
         }

@@ -116,9 +116,12 @@ impl Stack {
         if warm.path_mtu_at.is_due(self.now) {
             self.follow_path(index);
         }
+        if self.is_tuned(index) && self.is_given_up(index) {
+            return self.doom(index, Doom { reason: CloseReason::TimedOut, farewell: Farewell::Silence });
+        }
         let connection = self.connections.at_mut(index);
         let warm = &mut self.warm[index as usize];
-        let had_backoff = connection.backoff;
+        let (had_backoff, options_due) = (connection.backoff, warm.options_at.is_due(self.now));
         let expired = timer::handle_timeout(connection, warm, &mut self.pools, &self.config.tcp, self.now);
         self.counters.timeouts += u64::from(connection.backoff > had_backoff);
         match expired {
@@ -131,6 +134,12 @@ impl Stack {
                 };
                 self.doom(index, Doom { reason, farewell: Farewell::Silence });
             }
+        }
+        if self.is_tuned(index) {
+            self.clamp_retransmit(index);
+        }
+        if options_due {
+            self.expire_options(events, index);
         }
         if self.connections.at(index).flags.has_any(Flags::of(&[Flag::SendFull, Flag::Unshown])) {
             self.pend(index);
@@ -219,9 +228,14 @@ impl Stack {
     fn retry_syn<T: Transmit>(&mut self, transmit: &mut T, key: Key) {
         let tcp = &self.config.tcp;
         let Some(record) = self.syn_sent.get_mut(key) else { return };
+        let tuned = self.warm[record.connection.index as usize].tuned;
+        let retries_max = match tuned {
+            None => tcp.tcp_syn_retries,
+            Some(place) => self.tuned.at(place.get() - 1).options.tcp_syncnt,
+        };
         let timed_out = record.timeout_at.is_some_and(|at| at <= self.now);
         let is_due = record.retransmit_at.is_due(self.now);
-        if timed_out || (is_due && record.retries > tcp.tcp_syn_retries) {
+        if timed_out || (is_due && record.retries > retries_max) {
             let index = record.connection.index;
             let reason = self.silence(index);
             return self.fail_open(key, reason);

@@ -3,7 +3,6 @@
 use crate::buffer::ReceivePool;
 use crate::port::Transmit;
 use crate::tcp::clock::Clock;
-use crate::tcp::config::TcpConfig;
 use crate::tcp::connection::{self, Connection};
 use crate::tcp::input::Fin;
 use crate::tcp::output::{self, Novelty, Piece, Push};
@@ -118,6 +117,7 @@ impl Stack {
         if !connection.flags.has(Flag::Timestamps) || !self.has_template(route) {
             return Ok(false);
         }
+        let buffer = self.receive_limit(index);
         let connection = self.connections.at_mut(index);
         let text = match len {
             0 => &[],
@@ -126,8 +126,8 @@ impl Stack {
                 None => return Ok(false),
             },
         };
-        let free = receive_window(&self.receive, connection, &self.config.tcp);
-        let window = window::advertise(connection, &self.config.tcp, free);
+        let free = receive_window(&self.receive, connection, buffer);
+        let window = window::advertise(connection, buffer, free);
         let plain = plain_head(connection, &self.clock, seq, flags, window);
         self.template.send(transmit, &self.capabilities, &plain, text)?;
         Ok(true)
@@ -173,13 +173,14 @@ impl Stack {
     /// `None` while the next hop is not known.
     #[inline]
     pub(super) fn head(&mut self, index: u32, seq: SequenceNumber, flags: Control) -> Option<(Route, Head)> {
+        let buffer = self.receive_limit(index);
         let connection = self.connections.at_mut(index);
         let mac = *self.neighbours.link_to_use(connection.route.neighbour(), self.now)?;
         let local = self.config.addresses.get(connection.route.local())?.cidr.address();
         let remote =
             if local.is_v4() { Address::v4(connection.remote_v4) } else { self.warm[index as usize].remote };
-        let free = receive_window(&self.receive, connection, &self.config.tcp);
-        let window = window::advertise(connection, &self.config.tcp, free);
+        let free = receive_window(&self.receive, connection, buffer);
+        let window = window::advertise(connection, buffer, free);
         let timestamps = connection
             .flags
             .has(Flag::Timestamps)
@@ -203,10 +204,11 @@ impl Stack {
         transmit: &mut T,
         index: u32,
     ) -> Result<(), NoFrame> {
+        let buffer = self.receive_limit(index);
         let connection = self.connections.at_mut(index);
-        let free = receive_window(&self.receive, connection, &self.config.tcp);
+        let free = receive_window(&self.receive, connection, buffer);
         let is_probe = connection.flags.take(Flag::Probe);
-        let is_update = window::is_update_due(connection, &self.config.tcp, free);
+        let is_update = window::is_update_due(connection, buffer, free);
         if !connection.flags.has(Flag::AckNow) && !is_probe && !is_update {
             return Ok(());
         }
@@ -313,9 +315,9 @@ pub(super) fn plain_head(
 
 /// Octets that the connection may still receive.
 #[inline]
-pub(super) fn receive_window(pool: &ReceivePool, connection: &Connection, config: &TcpConfig) -> u32 {
+pub(super) fn receive_window(pool: &ReceivePool, connection: &Connection, buffer: u32) -> u32 {
     match &connection.receive {
-        None => config.receive_buffer,
-        held @ Some(_) => config.receive_buffer.saturating_sub(pool.buffered(held.as_ref())),
+        None => buffer,
+        held @ Some(_) => buffer.saturating_sub(pool.buffered(held.as_ref())),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::time::Instant;
 
-use super::connection::seconds;
+use super::connection::coarse;
 use super::tick::Tick;
 
 /// One instant, converted once for a whole turn.
@@ -14,8 +14,8 @@ pub struct Clock {
     pub us: u32,
     /// In milliseconds, wrapping: what timestamps count (RFC 7323 section 5.4).
     pub ms: u32,
-    /// In seconds, wrapping.
-    pub s: u32,
+    /// In units for days, wrapping: see [`coarse`].
+    pub coarse: u32,
     /// In nanoseconds, up to the last of its tick.
     ns_rounded: u64,
 }
@@ -27,7 +27,7 @@ impl Clock {
             now,
             us: now.as_micros() as u32,
             ms: now.as_millis() as u32,
-            s: seconds(now),
+            coarse: coarse(now),
             ns_rounded: now.as_nanos().wrapping_add(Tick::NANOS - 1),
         }
     }

@@ -65,6 +65,19 @@ pub struct TcpConfig {
     pub receive_buffer: u32,
     /// Send buffer of a connection, bytes (`SO_SNDBUF`).
     pub send_buffer: u32,
+    /// Octets queued and never sent at most, above which writes wait (`tcp_notsent_lowat`).
+    pub tcp_notsent_lowat: u32,
+    /// Whether silent peers are asked if they are still there (`SO_KEEPALIVE`; RFC 9293 section 3.8.4: off unless asked for).
+    pub so_keepalive: bool,
+    /// How long a peer is silent before it is asked, s (RFC 9293 section 3.8.4: no less than two hours by default).
+    pub tcp_keepalive_time: u16,
+    /// How long its answer may take before it is asked again, s.
+    pub tcp_keepalive_intvl: u16,
+    /// How often it is asked in vain before the connection ends.
+    pub tcp_keepalive_probes: u8,
+    /// How long octets may stay unacknowledged, or the peer's window closed, before the connection ends, ms (0:
+    /// `tcp_retries2` decides; `TCP_USER_TIMEOUT`).
+    pub tcp_user_timeout_ms: u32,
     /// Initial congestion window, segments (RFC 6928).
     pub initial_window: u8,
     /// How the congestion window grows, unless a listener or connection says otherwise (`TCP_CONGESTION`).
@@ -116,6 +129,12 @@ impl Default for TcpConfig {
             tcp_timeout_min_us: 2_000,
             receive_buffer: 256 << 10,
             send_buffer: 256 << 10,
+            tcp_notsent_lowat: u32::MAX,
+            so_keepalive: false,
+            tcp_keepalive_time: 7200,
+            tcp_keepalive_intvl: 75,
+            tcp_keepalive_probes: 9,
+            tcp_user_timeout_ms: 0,
             initial_window: 10,
             tcp_congestion_control: CongestionControl::Cubic,
             tcp_ecn: EcnMode::Accept,

@@ -172,8 +172,8 @@ pub struct Connection {
     pub rtt_sent_us: u32,
     /// The round-trip estimator.
     pub round_trip: RoundTrip,
-    /// When `ts_recent` was set, seconds.
-    pub ts_recent_at: u32,
+    /// When a segment of the peer was last accepted, as [`coarse`] counts: for the age of `ts_recent`, and for keepalive.
+    pub heard_at: u32,
     /// Both ports.
     pub ports: Ports,
     /// The peer's address when it is an IPv4 one; otherwise it is in the warm block.
@@ -199,7 +199,7 @@ impl Slotted for Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum WarmDeadlines {
-    /// [`Warm::timer_at`], [`Warm::fin_wait_2_at`] and [`Warm::path_mtu_at`] were never set.
+    /// [`Warm::timer_at`], [`Warm::fin_wait_2_at`], [`Warm::path_mtu_at`] and [`Warm::options_at`] were never set.
     None,
     /// One may be set.
     Possible,
@@ -252,6 +252,10 @@ pub struct Warm {
     pub invalid: InvalidBudget,
     /// Why it is gone, once [`Flag::Doomed`] is set.
     pub doom: Option<Doom>,
+    /// Index of its options and 1, if they are not those of the configuration.
+    pub tuned: Option<core::num::NonZeroU32>,
+    /// When these are looked at next; [`WarmDeadlines`] says that it may be set.
+    pub options_at: Tick,
 }
 
 /// Whether ICMP has said that the peer cannot be reached, which may pass (RFC 1122 section 4.2.3.9).
@@ -281,7 +285,7 @@ pub enum Farewell {
     Silence,
 }
 
-const _: () = assert!(size_of::<Warm>() <= 104, "the warm block has a budget, too");
+const _: () = assert!(size_of::<Warm>() <= 112, "the warm block has a budget, too");
 
 /// What a handshake has agreed on, whoever began it.
 #[derive(Clone, Copy, Debug)]
@@ -366,7 +370,7 @@ pub fn begin(ends: &Ends, snd_nxt: SequenceNumber, config: &TcpConfig) -> (Conne
         ports: Ports::new(ends.local_port, ends.remote_port),
         remote_v4: ends.remote.as_v4().unwrap_or_default(),
         round_trip: RoundTrip::unknown(config.tcp_rto_initial_us),
-        ts_recent_at: 0,
+        heard_at: 0,
     };
     let warm = Warm {
         remote: ends.remote,
@@ -391,6 +395,8 @@ pub fn begin(ends: &Ends, snd_nxt: SequenceNumber, config: &TcpConfig) -> (Conne
         place: ends.place,
         invalid: InvalidBudget::default(),
         doom: None,
+        tuned: None,
+        options_at: Tick::NONE,
     };
     (connection, warm)
 }
@@ -416,7 +422,7 @@ impl Connection {
         self.rcv_adv = agreed.rcv_adv;
         self.last_ack_sent = agreed.rcv_nxt;
         self.ts_recent = agreed.ts_recent;
-        self.ts_recent_at = seconds(now);
+        self.heard_at = coarse(now);
         self.ts_offset = agreed.ts_offset;
         self.snd_wnd = agreed.snd_wnd;
         self.snd_wl1 = agreed.rcv_nxt - 1;
@@ -469,8 +475,16 @@ impl Connection {
     }
 }
 
-/// A clock for ages of days: in units of 2^30 ns, about a second, wrapping.
+/// A clock for ages from moments to days: in units of 2^24 ns (17 ms), wrapping after 834 days.
 #[inline]
-pub const fn seconds(now: Instant) -> u32 {
-    (now.as_nanos() >> 30) as u32
+pub const fn coarse(now: Instant) -> u32 {
+    (now.as_nanos() >> COARSE_SHIFT) as u32
 }
+
+/// At least how long it takes that clock to count so far.
+pub const fn coarse_span(units: u32) -> Duration {
+    Duration::from_nanos((units.saturating_sub(1) as u64) << COARSE_SHIFT)
+}
+
+/// Nanoseconds of a unit of [`coarse`], as a power of two.
+const COARSE_SHIFT: u32 = 24;

@@ -2,12 +2,12 @@
 //!
 //! Nothing is sent, delivered or freed here: the connection's numbers move, and the verdict says the rest.
 
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 use crate::wire::tcp::Flags as Control;
 
 use super::config::TcpConfig;
 use super::congestion::{self, Signal};
-use super::connection::{Connection, Warm, seconds};
+use super::connection::{Connection, Warm, coarse, coarse_span};
 use super::ecn;
 use super::pools::Pools;
 use super::recovery::acks::take_ack;
@@ -16,8 +16,8 @@ use super::seq::SequenceNumber;
 use super::state::Flag;
 use super::tick::Tick;
 
-/// The age at which the peer's last timestamp says nothing any more (RFC 7323 section 5.5: 24 days), as [`seconds`] counts.
-const TS_RECENT_AGE_MAX_S: u32 = ((24 * 24 * 3600 * 1_000_000_000_u64) >> 30) as u32;
+/// The age at which the peer's last timestamp says nothing any more (RFC 7323 section 5.5).
+const TS_RECENT_AGE_MAX: Duration = Duration::from_secs(24 * 24 * 3600);
 
 /// Why a segment was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,7 @@ pub fn handle_segment(
     }
     let acked = acknowledge(connection, warm, pools, config, now, segment);
     connection.probes = 0;
+    connection.heard_at = coarse(now);
     let text = place(connection, segment);
     Verdict::Accept(Accepted { acked, ..text })
 }
@@ -147,7 +148,6 @@ fn check(
         // RFC 7323 section 4.3 (2): only a segment that spans the last ACK sent moves TS.Recent.
         if !segment.seq.is_after(connection.last_ack_sent) {
             connection.ts_recent = timestamps.value;
-            connection.ts_recent_at = seconds(now);
         }
     }
     None
@@ -155,7 +155,7 @@ fn check(
 
 /// Whether so much time has passed that `TS.Recent` says nothing.
 fn is_outdated(connection: &Connection, now: Instant) -> bool {
-    seconds(now).wrapping_sub(connection.ts_recent_at) > TS_RECENT_AGE_MAX_S
+    coarse_span(coarse(now).wrapping_sub(connection.heard_at)) > TS_RECENT_AGE_MAX
 }
 
 /// The four cases of RFC 9293 section 3.10.7.4, first step, and text that came before and is not acknowledged yet: the peer

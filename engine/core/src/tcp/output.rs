@@ -136,6 +136,8 @@ fn new_piece(connection: &Connection, warm: &Warm, budget: u32) -> Option<Piece>
             if !is_worth_it && !connection.flags.has(Flag::Probe) {
                 return None;
             }
+        } else if connection.flags.has(Flag::Corked) && !fin_queued {
+            return None;
         } else if connection.flight() > 0 && !fin_queued && !connection.flags.has(Flag::NoDelay) {
             // Nagle (RFC 9293 section 3.7.4).
             return None;
@@ -214,7 +216,9 @@ pub fn handle_sent(
 /// section 3.8.6.1).
 #[inline]
 pub fn persist(connection: &mut Connection, config: &TcpConfig, now: Instant) {
-    if connection.unsent() > 0 && connection.flight() == 0 && !connection.retransmit_at.is_set() {
+    let unsent = connection.unsent();
+    let is_held = connection.flags.has(Flag::Corked) && unsent < u32::from(connection.mss);
+    if unsent > 0 && !is_held && connection.flight() == 0 && !connection.retransmit_at.is_set() {
         connection.start_retransmit_timer(now, config);
     }
 }

@@ -33,6 +33,7 @@ const LOOKED_AT: Flags = Flags::of(&[
     Flag::Duplicate,
     Flag::EcnEcho,
     Flag::EcnReduced,
+    Flag::Tuned,
 ]);
 const PREDICTABLE: Flags = Flags::of(&[Flag::Known, Flag::Timestamps]);
 
@@ -49,6 +50,7 @@ const DISTURBANCES: Flags = Flags::of(&[
     Flag::Duplicate,
     Flag::EcnEcho,
     Flag::EcnReduced,
+    Flag::Tuned,
 ]);
 
 impl Connection {
@@ -180,8 +182,8 @@ fn take_numbers(
     if seq == connection.last_ack_sent {
         // RFC 7323 section 4.3 (2): only a segment that spans the last ACK sent moves TS.Recent.
         connection.ts_recent = segment.ts_value;
-        connection.ts_recent_at = clock.s;
     }
+    connection.heard_at = clock.coarse;
     if window > connection.snd_wnd {
         connection.snd_wnd = window;
         note_window(warm, index, window);

@@ -207,6 +207,12 @@ pub enum Flag {
     ReadShut = 1 << 17,
     /// Octets came a second time; the next ACK says which (RFC 2883).
     Duplicate = 1 << 18,
+    /// It has options that the in-order path does not know of: the general path is for it.
+    Tuned = 1 << 19,
+    /// `TCP_CORK` holds what is not a full segment.
+    Corked = 1 << 20,
+    /// Every arrival is acknowledged at once (`TCP_QUICKACK`).
+    QuickAck = 1 << 21,
     /// ECN was agreed (RFC 3168).
     Ecn = 1 << 24,
     /// A packet came with CE: every segment says ECE until CWR comes.
@@ -242,6 +248,12 @@ impl Flags {
     #[inline]
     pub fn set(&mut self, flag: Flag) {
         self.0 |= flag as u32;
+    }
+
+    /// Puts `flag` in or takes it out.
+    #[inline]
+    pub fn put(&mut self, flag: Flag, is_in: bool) {
+        self.0 = self.0 & !(flag as u32) | if is_in { flag as u32 } else { 0 };
     }
 
     /// Takes `flag` out and says whether it was in.

@@ -33,6 +33,7 @@ pub fn deadline(connection: &Connection, warm: &Warm) -> Tick {
         .earliest(connection.delayed_ack_at)
         .earliest(warm.fin_wait_2_at)
         .earliest(warm.path_mtu_at)
+        .earliest(warm.options_at)
 }
 
 /// The wheel has reached this connection.

@@ -7,13 +7,13 @@ use super::connection::Connection;
 use super::state::{Flag, ReceiveSide};
 use super::tick::Tick;
 
-/// The window field to send with `free` octets of receive buffer left, and the right edge that goes with it.
+/// The window field to send with `free` octets of a receive `buffer` left, and the right edge that goes with it.
 ///
 /// The edge never moves left, and to the right only by a segment or half the buffer at a time.
 #[inline(always)]
-pub fn advertise(connection: &mut Connection, config: &TcpConfig, free: u32) -> u16 {
+pub fn advertise(connection: &mut Connection, buffer: u32, free: u32) -> u16 {
     let open = connection.rcv_adv.since(connection.rcv_nxt);
-    let step = u32::from(connection.mss).min(config.receive_buffer / 2);
+    let step = u32::from(connection.mss).min(buffer / 2);
     if free >= open + step {
         return raise(connection, free);
     }
@@ -38,7 +38,7 @@ const HALF_SYN_WINDOW: u32 = 0x8000;
 /// Whether the window that `free` octets allow has grown enough to tell the peer at once: by a segment when it sees
 /// less than two, by half the buffer when it sees little. A peer that sees more hears of it with the next ACK.
 #[inline]
-pub fn is_update_due(connection: &Connection, config: &TcpConfig, free: u32) -> bool {
+pub fn is_update_due(connection: &Connection, buffer: u32, free: u32) -> bool {
     if connection.sides.receive() == ReceiveSide::Finished {
         // Nothing will come any more.
         return false;
@@ -46,7 +46,7 @@ pub fn is_update_due(connection: &Connection, config: &TcpConfig, free: u32) -> 
     // What the field cannot say is no gain.
     let free = free.min(0xffff << connection.scales.receive());
     let open = connection.rcv_adv.since(connection.rcv_nxt);
-    let half = config.receive_buffer / 2;
+    let half = buffer / 2;
     let step = u32::from(connection.mss).min(half);
     let gain = free.saturating_sub(open);
     (open < 2 * step && gain >= step) || (open < half.min(HALF_SYN_WINDOW) && gain >= half)
@@ -56,7 +56,7 @@ pub fn is_update_due(connection: &Connection, config: &TcpConfig, free: u32) -> 
 #[inline]
 pub fn owe_ack(connection: &mut Connection, config: &TcpConfig, now: Instant) {
     let unacknowledged = connection.rcv_nxt.since(connection.last_ack_sent);
-    if unacknowledged >= 2 * u32::from(connection.mss) {
+    if unacknowledged >= 2 * u32::from(connection.mss) || connection.flags.has(Flag::QuickAck) {
         connection.flags.set(Flag::AckNow);
     } else if !connection.delayed_ack_at.is_set() {
         connection.delayed_ack_at = Tick::at(now + Duration::from_micros(u64::from(config.tcp_delack_us)));

@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use bywash_core::base::time::{Duration, Instant};
 use bywash_core::buffer::{ReceiveConfig, SendConfig};
 use bywash_core::shard::Transport;
+use bywash_core::stack::listener::ListenerId;
 use bywash_core::stack::{
     Alone, DropReason, Engine, ListenOptions, LocalAddress, Ownership, Report, Stack, StackConfig,
 };
+use bywash_core::tcp::socket_options::SocketOption;
 use bywash_core::wire::{Address, Cidr, MacAddress};
 
 use super::application::Recorder;
@@ -64,6 +66,8 @@ pub struct World {
     pub sent: VecDeque<(Instant, Vec<u8>)>,
     /// Whether stations that are asked, they and not the whole link, answer that they are there.
     pub neighbours: bool,
+    /// Where it listens, if it does.
+    pub listener: Option<ListenerId>,
 }
 
 impl World {
@@ -76,7 +80,7 @@ impl World {
     pub fn with(config: StackConfig, mtu: u16) -> Self {
         let mut world = Self::quiet(config, mtu);
         let options = ListenOptions { port: PORT, backlog: 128, ..ListenOptions::default() };
-        world.stack().listen(options).expect("listens");
+        world.listener = Some(world.stack().listen(options).expect("listens"));
         world
     }
 
@@ -84,7 +88,7 @@ impl World {
     pub fn seeded(seed: [u8; 32]) -> Self {
         let mut world = Self::of_secret(config(), 1500, seed);
         let options = ListenOptions { port: PORT, backlog: 128, ..ListenOptions::default() };
-        world.stack().listen(options).expect("listens");
+        world.listener = Some(world.stack().listen(options).expect("listens"));
         world
     }
 
@@ -99,12 +103,19 @@ impl World {
         let port = MemoryPort::new(OWN_MAC, mtu);
         let stack = Stack::new(config, port.capabilities(), seed, now).expect("a stack");
         let engine = Engine::new(port, stack, Alone, Vec::new());
-        Self { engine, app: Recorder::default(), now, sent: VecDeque::new(), neighbours: true }
+        let (app, sent) = (Recorder::default(), VecDeque::new());
+        Self { engine, app, now, sent, neighbours: true, listener: None }
     }
 
     /// The stack, between turns.
     pub fn stack(&mut self) -> &mut Stack {
         self.engine.stack_mut()
+    }
+
+    /// Sets an option of the listener.
+    pub fn set_listener_option(&mut self, option: SocketOption) {
+        let listener = self.listener.expect("it listens");
+        self.stack().set_listener_option(listener, option).expect("a value in range");
     }
 
     /// What is in use.
