@@ -69,6 +69,7 @@ use crate::shard::{CloseReason, ConnectError, ConnectionInfo, Host, Transport, W
 use crate::stack::engine::BURST_MAX;
 use crate::stack::pull::Unread;
 use crate::stack::{Alone, Engine, ListenError, ListenOptions, Report, Stack, StackConfig, StackError};
+use crate::tcp::info::TcpInfo;
 use crate::tcp::socket_options::{Linger, OptionError, OptionName, SocketOption};
 
 use self::port::MemoryPort;
@@ -386,6 +387,11 @@ impl Endpoint {
     /// Who is at the two ends; `None` when the connection is gone.
     pub fn info(&self, socket: SocketId) -> Option<ConnectionInfo> {
         self.engine.stack().info(self.connection(socket)?)
+    }
+
+    /// What is known of a connection now (`TCP_INFO`); `None` when it is gone.
+    pub fn tcp_info(&self, socket: SocketId) -> Option<TcpInfo> {
+        self.engine.stack().tcp_info(self.connection(socket)?)
     }
 
     /// What is in use and what happened.

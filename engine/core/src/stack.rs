@@ -17,7 +17,7 @@
 //! | `time_waits` | connections in TIME_WAIT |
 //! | [`host`], [`pull`] | what handlers may do; reading and accepting on demand |
 //! | `duplicates` | what the peer is told that it has sent twice |
-//! | [`options`] | options of connections and listeners |
+//! | [`options`], [`tcp_info`] | options of connections and listeners; what is known of a connection |
 //! | [`egress`], [`answers`] | frames built in place; echo and refusals |
 //! | `resolution` | ARP and neighbour discovery |
 //! | [`icmp_errors`], [`path_mtu`] | what routers say about connections and paths |
@@ -63,6 +63,7 @@ pub mod source;
 pub mod stream;
 pub mod synchronized;
 pub mod tables;
+pub mod tcp_info;
 mod time_waits;
 pub mod timers;
 pub mod transmit;

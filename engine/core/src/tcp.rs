@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`seq`], [`tick`], [`clock`], [`segment`] | sequence numbers, deadlines, the turn's time, received segments |
 //! | [`config`] | the knobs under their Linux names |
-//! | [`socket_options`], [`tuned`] | what can be set on one connection; one on which something is |
+//! | [`socket_options`], [`tuned`], [`info`] | what can be set on one connection; one on which something is; what is known of it |
 //! | [`state`], [`connection`] | how far each side is closed; the hot and the warm block |
 //! | [`handshake`], [`isn`] | opening |
 //! | [`predict`], [`input`] | a segment for a synchronized connection: the expected one, any other |
@@ -22,6 +22,7 @@ pub mod connection;
 pub mod cookie;
 pub mod ecn;
 pub mod handshake;
+pub mod info;
 pub mod input;
 pub mod invalid;
 pub mod isn;

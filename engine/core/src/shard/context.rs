@@ -3,6 +3,8 @@
 use super::host::{ConnectionId, ConnectionInfo, Host, WriteError};
 use crate::base::time::Instant;
 use crate::codec::Codec;
+use crate::tcp::info::TcpInfo;
+use crate::tcp::socket_options::{OptionError, OptionName, SocketOption};
 
 /// One connection within a callback.
 pub struct Context<'a, H: Host, C: Codec> {
@@ -156,6 +158,27 @@ impl<'a, H: Host, C: Codec> Context<'a, H, C> {
     /// Calls `on_timer` at `at`, or not at all.
     pub fn set_timer(&mut self, at: Option<Instant>) {
         self.host.set_timer(self.id, at);
+    }
+
+    /// What is known of the connection's TCP now.
+    pub fn tcp_info(&self) -> Option<TcpInfo> {
+        self.host.tcp_info(self.id)
+    }
+
+    /// Sets a socket option of the connection.
+    ///
+    /// # Errors
+    /// [`OptionError`]; nothing has changed.
+    pub fn set_option(&mut self, option: SocketOption) -> Result<(), OptionError> {
+        self.host.set_option(self.id, option)
+    }
+
+    /// The value of a socket option of the connection.
+    ///
+    /// # Errors
+    /// [`OptionError`].
+    pub fn option(&self, name: OptionName) -> Result<SocketOption, OptionError> {
+        self.host.option(self.id, name)
     }
 
     /// Who is at the two ends.

@@ -7,6 +7,8 @@ use crate::base::{
     slab::Key,
     time::{Duration, Instant},
 };
+use crate::tcp::info::TcpInfo;
+use crate::tcp::socket_options::{OptionError, OptionName, SocketOption};
 
 /// Names one connection of a shard for ever: a key whose place is taken by another connection later
 /// does not reach that one.
@@ -224,6 +226,23 @@ pub trait Host {
 
     /// Who is at the two ends, or `None` when the connection is gone.
     fn info(&self, id: ConnectionId) -> Option<ConnectionInfo>;
+
+    /// What is known of a connection's TCP now; `None` when it is gone, or the transport cannot say.
+    fn tcp_info(&self, _id: ConnectionId) -> Option<TcpInfo> {
+        None
+    }
+
+    /// Sets a socket option of a connection.
+    ///
+    /// # Errors
+    /// [`OptionError`]; nothing has changed.
+    fn set_option(&mut self, id: ConnectionId, option: SocketOption) -> Result<(), OptionError>;
+
+    /// The value of a socket option of a connection.
+    ///
+    /// # Errors
+    /// [`OptionError`].
+    fn option(&self, id: ConnectionId, name: OptionName) -> Result<SocketOption, OptionError>;
 
     /// Opens a connection to `remote`; `on_open` or `on_close` tells how it went. `timeout` ends it earlier than
     /// `tcp_syn_retries` would.

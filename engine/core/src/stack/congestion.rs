@@ -2,6 +2,7 @@
 
 use crate::shard::ConnectionId;
 use crate::tcp::congestion::{self, CongestionControl};
+use crate::tcp::socket_options::SocketOption;
 
 use super::{ListenerId, Stack};
 
@@ -26,12 +27,7 @@ impl Stack {
 
     /// The same for connections that a listener accepts from now on. Says whether it is open.
     pub fn set_listener_congestion_control(&mut self, id: ListenerId, algorithm: CongestionControl) -> bool {
-        let listener = self.listener_mut(id);
-        let is_open = listener.is_some();
-        if let Some(listener) = listener {
-            listener.congestion_control = Some(algorithm);
-        }
-        is_open
+        self.set_listener_option(id, SocketOption::TcpCongestion(algorithm)).is_ok()
     }
 
     /// Connections with nothing in flight give their records back: what these say of the path is old, and is learned again.

@@ -5,6 +5,8 @@ use core::net::SocketAddr;
 use crate::base::time::{Duration, Instant};
 use crate::shard::{CloseReason, ConnectError, ConnectionId, ConnectionInfo, Host, Reading, WriteError};
 use crate::tcp::connection::{Connection, Doom, Farewell, WarmDeadlines};
+use crate::tcp::info::TcpInfo;
+use crate::tcp::socket_options::{OptionError, OptionName, SocketOption};
 use crate::tcp::state::{Flag, SendSide};
 use crate::tcp::tick::Tick;
 
@@ -229,6 +231,18 @@ impl Host for Stack {
             local: SocketAddr::new(tuple.local.into(), tuple.local_port),
             remote: SocketAddr::new(tuple.remote.into(), tuple.remote_port),
         })
+    }
+
+    fn tcp_info(&self, id: ConnectionId) -> Option<TcpInfo> {
+        self.tcp_info(id)
+    }
+
+    fn set_option(&mut self, id: ConnectionId, option: SocketOption) -> Result<(), OptionError> {
+        self.set_option(id, option)
+    }
+
+    fn option(&self, id: ConnectionId, name: OptionName) -> Result<SocketOption, OptionError> {
+        self.option(id, name)
     }
 
     fn connect(

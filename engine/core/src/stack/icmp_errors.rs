@@ -229,7 +229,7 @@ impl Stack {
     }
 
     /// Bytes of the largest packet for `remote`.
-    fn path_mtu(&self, remote: Address) -> u16 {
+    pub(super) fn path_mtu(&self, remote: Address) -> u16 {
         let known = self.path_mtus.look_up(remote, &self.hasher, self.now);
         known.map_or(self.capabilities.mtu, |(mtu, _)| mtu.min(self.capabilities.mtu))
     }

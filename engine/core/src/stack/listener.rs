@@ -7,7 +7,6 @@ use core::net::IpAddr;
 use crate::base::slab::Key;
 use crate::shard::{CloseReason, ConnectionId};
 use crate::tcp::config::TcpConfig;
-use crate::tcp::congestion::CongestionControl;
 use crate::tcp::connection::{Doom, Farewell};
 use crate::tcp::socket_options::SocketOptions;
 use crate::wire::Tuple;
@@ -103,8 +102,6 @@ pub(super) struct Listener {
     pub(super) backlog: u32,
     /// Half-open connections of this listener.
     pub(super) half_open: u32,
-    /// How the windows of its connections grow; none: as the configuration says.
-    pub(super) congestion_control: Option<CongestionControl>,
     /// Whether its connections get more than the configuration says.
     pub(super) inherited: Inherited,
     /// What they get.
@@ -146,7 +143,6 @@ impl Stack {
             queue,
             backlog,
             half_open: 0,
-            congestion_control: None,
             inherited: self.plain_inherited,
             options: self.plain_options,
             tcp: self.config.tcp.clone(),

@@ -54,7 +54,8 @@ impl Stack {
             | OptionName::SoLinger
             | OptionName::SoRcvbuf
             | OptionName::SoSndbuf
-            | OptionName::TcpNotsentLowat => self.options_at(id.index).get(name),
+            | OptionName::TcpNotsentLowat
+            | OptionName::TcpCongestion => self.options_at(id.index).get(name),
         })
     }
 
@@ -84,10 +85,9 @@ impl Stack {
     /// All options of a connection.
     pub(super) fn options_at(&self, index: u32) -> SocketOptions {
         let tcp_nodelay = self.connections.at(index).flags.has(Flag::NoDelay).into();
-        match self.tuned_at(index) {
-            Some(tuned) => SocketOptions { tcp_nodelay, ..tuned.options },
-            None => SocketOptions { tcp_nodelay, ..self.plain_options },
-        }
+        let tcp_congestion = self.warm[index as usize].congestion_control;
+        let options = self.tuned_at(index).map_or(self.plain_options, |tuned| tuned.options);
+        SocketOptions { tcp_nodelay, tcp_congestion, ..options }
     }
 
     /// The record of a connection that has options of its own.
@@ -137,6 +137,7 @@ impl Stack {
             || options.tcp_cork == Switch::On
             || options.tcp_quickack == Switch::On;
         let flags = &mut self.connections.at_mut(index).flags;
+        self.warm[index as usize].congestion_control = options.tcp_congestion;
         flags.put(Flag::NoDelay, options.tcp_nodelay == Switch::On);
         flags.put(Flag::Tuned, is_special);
         flags.put(Flag::QuickAck, options.tcp_quickack == Switch::On);
@@ -178,7 +179,8 @@ impl Stack {
             | SocketOption::SoLinger(_)
             | SocketOption::SoRcvbuf(_)
             | SocketOption::SoSndbuf(_)
-            | SocketOption::TcpNotsentLowat(_) => {}
+            | SocketOption::TcpNotsentLowat(_)
+            | SocketOption::TcpCongestion(_) => {}
         }
         self.watch_options(index);
         self.pend(index);
@@ -384,11 +386,7 @@ impl Stack {
 impl Inherited {
     /// What connections with `options` get, where the configuration says `plain`.
     pub(super) fn of(options: &SocketOptions, plain: &SocketOptions) -> Self {
-        if needs_record(options, plain) || options.tcp_nodelay != plain.tcp_nodelay {
-            Self::Something
-        } else {
-            Self::Nothing
-        }
+        if *options == *plain && !needs_record(options, plain) { Self::Nothing } else { Self::Something }
     }
 }
 
@@ -396,5 +394,10 @@ impl Inherited {
 fn needs_record(options: &SocketOptions, plain: &SocketOptions) -> bool {
     options.so_keepalive == Switch::On
         || options.tcp_user_timeout_ms != 0
-        || SocketOptions { tcp_nodelay: plain.tcp_nodelay, ..*options } != *plain
+        || *plain
+            != SocketOptions {
+                tcp_nodelay: plain.tcp_nodelay,
+                tcp_congestion: plain.tcp_congestion,
+                ..*options
+            }
 }

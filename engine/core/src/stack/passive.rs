@@ -354,9 +354,6 @@ impl Stack {
         let (mut connection, mut warm) = begin(&ends, iss + 1, &self.config.tcp);
         connection.agree(&mut warm, &agreed, &self.config.tcp, self.now);
         warm.listener = Some(listener as u8);
-        if let Some(algorithm) = self.listeners[listener].congestion_control {
-            warm.congestion_control = algorithm;
-        }
         let new = self.insert_connection(connection, warm);
         if new.is_none() {
             self.neighbours.release(neighbour);

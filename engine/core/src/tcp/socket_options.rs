@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::config::TcpConfig;
+use super::congestion::CongestionControl;
 
 /// On or off, as an `int` of 1 or 0 is to `setsockopt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +127,8 @@ options! {
     /// Octets queued and never sent at most, as long as [`Host::write`](crate::shard::Host::write) queues them (1 and
     /// more). There is room again when it is less than half of it.
     TcpNotsentLowat(u32) = "TCP_NOTSENT_LOWAT", tcp_notsent_lowat;
+    /// How the congestion window grows.
+    TcpCongestion(CongestionControl) = "TCP_CONGESTION", tcp_congestion;
 }
 
 /// Why an option was not set or read.
@@ -147,6 +150,11 @@ pub enum OptionError {
         /// The limit.
         socket_options_max: u32,
     },
+    /// The kernel does not take the value, or does not say it (`EINVAL`); on backends that use its TCP.
+    Refused {
+        /// Which option.
+        option: OptionName,
+    },
     /// No such connection or listener (`EBADF`).
     NotOpen,
     /// What carries the connection does not have this option (`ENOPROTOOPT`).
@@ -165,6 +173,7 @@ impl fmt::Display for OptionError {
             Self::TooMany { socket_options_max } => {
                 write!(f, "{socket_options_max} connections have options of their own (`socket_options_max`)")
             }
+            Self::Refused { option } => write!(f, "the kernel refuses {}", option.name()),
             Self::NotOpen => f.write_str("no such connection or listener"),
             Self::Unsupported { option } => write!(f, "this backend has no {}", option.name()),
         }
@@ -201,6 +210,7 @@ impl SocketOptions {
             so_rcvbuf: config.receive_buffer,
             so_sndbuf: config.send_buffer,
             tcp_notsent_lowat: config.tcp_notsent_lowat,
+            tcp_congestion: config.tcp_congestion_control,
         }
     }
 
@@ -217,6 +227,7 @@ impl SocketOptions {
             | SocketOption::TcpQuickack(_)
             | SocketOption::SoKeepalive(_)
             | SocketOption::TcpUserTimeout(_)
+            | SocketOption::TcpCongestion(_)
             | SocketOption::TcpMaxseg(0)
             | SocketOption::TcpLinger2(Linger2::Default | Linger2::None)
             | SocketOption::SoLinger(Linger::Off) => any,

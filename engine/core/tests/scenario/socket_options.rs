@@ -394,3 +394,35 @@ fn without_a_free_record_an_option_is_refused_and_an_inherited_one_is_counted() 
     world.turn();
     assert_eq!(world.stack().set_option(second, keep), Ok(()));
 }
+
+#[test]
+fn tcp_info_says_what_is_known_at_any_moment() {
+    use bywash_core::tcp::state::State;
+    let mut world = World::quiet(config(), 1500);
+    let (mut peer, id) = connect(&mut world, Offer::FULL);
+    let info = world.stack().tcp_info(id).expect("it is being opened");
+    assert_eq!((info.tcpi_state, info.tcpi_advmss, info.tcpi_pmtu), (State::SynSent, 1_460, 1_500));
+    peer.expect(&mut world, SYN, 0, 0, 0);
+    world.advance(Duration::from_millis(80));
+    establish(&mut world, &mut peer);
+    let info = world.stack().tcp_info(id).expect("it is open");
+    assert_eq!((info.tcpi_state, info.tcpi_snd_mss, info.tcpi_snd_cwnd), (State::Established, 1_448, 10));
+    assert!((80_000..81_000).contains(&info.tcpi_rtt), "{info:?}");
+    assert_eq!((info.tcpi_rttvar, info.tcpi_snd_ssthresh), (info.tcpi_rtt / 2, 0x7fff_ffff));
+    assert_eq!((info.tcpi_snd_wscale, info.tcpi_rcv_wscale, info.tcpi_rcv_wnd), (7, 3, 256 << 10));
+    assert!(info.tcpi_options.timestamps && info.tcpi_options.sack && info.tcpi_options.wscale);
+    // Ten segments in flight, one of them with the peer by SACK; the rest waits.
+    write(&mut world, id, &pattern(20_000));
+    let info = world.stack().tcp_info(id).expect("it is open");
+    assert_eq!((info.tcpi_unacked, info.tcpi_notsent_bytes), (10, 20_000 - 14_480));
+    peer.send(&mut world, seg(ACK, 1, 1).sack(&[(1 + 1_448, 1 + 2 * 1_448)]));
+    let info = world.stack().tcp_info(id).expect("it is open");
+    assert_eq!(info.tcpi_sacked, 1);
+    world.advance(Duration::from_secs(3));
+    let info = world.stack().tcp_info(id).expect("it is open");
+    assert!((2_900..=3_001).contains(&info.tcpi_last_ack_recv), "{info:?}");
+    assert!(info.tcpi_backoff >= 2 && info.tcpi_snd_cwnd < 10, "{info:?}");
+    world.stack().abort(id);
+    world.turn();
+    assert_eq!(world.stack().tcp_info(id), None);
+}

@@ -21,6 +21,7 @@ mod config;
 mod connection;
 mod host;
 mod listener;
+mod options;
 mod receive;
 mod send;
 #[cfg(test)]

@@ -100,6 +100,38 @@ pub struct TcpConfig {
     #[arg(long, value_name = "COUNT")]
     pub congestions_max: u32,
 
+    /// Whether small segments leave at once, without Nagle's algorithm (TCP_NODELAY).
+    #[arg(long, value_name = "0|1")]
+    pub tcp_nodelay: u8,
+
+    /// Whether silent peers are asked if they are still there (SO_KEEPALIVE).
+    #[arg(long, value_name = "0|1")]
+    pub so_keepalive: u8,
+
+    /// How long a peer is silent before it is asked, in seconds (TCP_KEEPIDLE).
+    #[arg(long, value_name = "SECONDS")]
+    pub tcp_keepalive_time: u16,
+
+    /// How long its answer may take before it is asked again, in seconds (TCP_KEEPINTVL).
+    #[arg(long, value_name = "SECONDS")]
+    pub tcp_keepalive_intvl: u16,
+
+    /// How often it is asked in vain before the connection ends (TCP_KEEPCNT).
+    #[arg(long, value_name = "COUNT")]
+    pub tcp_keepalive_probes: u8,
+
+    /// How long data may stay unacknowledged before the connection ends, in milliseconds; with 0, tcp_retries2 decides (TCP_USER_TIMEOUT).
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub tcp_user_timeout_ms: u32,
+
+    /// Bytes queued and never sent above which plain writes wait (TCP_NOTSENT_LOWAT).
+    #[arg(long, value_name = "BYTES")]
+    pub tcp_notsent_lowat: u32,
+
+    /// How long an ACK may wait for company, in microseconds (RFC 9293: at most half a second).
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub tcp_delack_us: u32,
+
     /// Challenge ACKs that a shard sends in a second, give or take a random half (RFC 5961).
     #[arg(long, value_name = "COUNT")]
     pub tcp_challenge_ack_limit: u32,
@@ -154,6 +186,14 @@ impl Default for TcpConfig {
             tcp_ecn_fallback: 1,
             tcp_slow_start_after_idle: 1,
             congestions_max: 8_192,
+            tcp_nodelay: 1,
+            so_keepalive: 0,
+            tcp_keepalive_time: 7_200,
+            tcp_keepalive_intvl: 75,
+            tcp_keepalive_probes: 9,
+            tcp_user_timeout_ms: 0,
+            tcp_notsent_lowat: u32::MAX,
+            tcp_delack_us: 40_000,
             tcp_challenge_ack_limit: 1_000,
             tcp_invalid_ratelimit_ms: 500,
             tcp_dsack: 1,

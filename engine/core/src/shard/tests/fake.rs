@@ -7,6 +7,7 @@ use std::vec::Vec;
 use crate::base::slab::Key;
 use crate::base::time::{Duration, Instant};
 use crate::shard::*;
+use crate::tcp::socket_options::{OptionError, OptionName, SocketOption};
 
 /// What the next turn brings.
 pub(super) enum Input {
@@ -106,6 +107,14 @@ impl Host for FakeHost {
     fn info(&self, _: ConnectionId) -> Option<ConnectionInfo> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         Some(ConnectionInfo { local: address, remote: address })
+    }
+
+    fn set_option(&mut self, _: ConnectionId, option: SocketOption) -> Result<(), OptionError> {
+        Err(OptionError::Unsupported { option: option.name() })
+    }
+
+    fn option(&self, _: ConnectionId, option: OptionName) -> Result<SocketOption, OptionError> {
+        Err(OptionError::Unsupported { option })
     }
 
     fn connect(&mut self, _: SocketAddr, _: Option<Duration>) -> Result<ConnectionId, ConnectError> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use ::mio::net::TcpStream;
 use ::mio::{Interest, Registry, Token};
+use socket2::SockRef;
 
 use bywash_core::base::OutOfMemory;
 use bywash_core::base::slab::{Key, PlainSlab};
@@ -13,10 +14,12 @@ use bywash_core::base::wheel::TimerWheel;
 use bywash_core::shard::{
     CloseReason, ConnectError, ConnectionId, ConnectionInfo, Host, Reading, WriteError,
 };
+use bywash_core::tcp::socket_options::{OptionError, OptionName, SocketOption};
 
 use super::buffer::Pool;
 use super::config::{Counters, MioConfig};
 use super::connection::{Attention, Connection, Fullness, Listed, Outlet, Phase, Receive, Send, UnreadCause};
+use super::options;
 
 /// How long a closed connection may take to send what is queued before it is aborted.
 const CLOSE_MAX: Duration = Duration::from_secs(60);
@@ -267,6 +270,18 @@ impl Host for MioHost {
         let connection = self.connections.get(id)?;
         let local = connection.stream.as_ref()?.local_addr().ok()?;
         Some(ConnectionInfo { local, remote: connection.remote })
+    }
+
+    fn set_option(&mut self, id: ConnectionId, option: SocketOption) -> Result<(), OptionError> {
+        let connection = self.connections.get(id).ok_or(OptionError::NotOpen)?;
+        let stream = connection.stream.as_ref().ok_or(OptionError::NotOpen)?;
+        options::set(&SockRef::from(stream), option)
+    }
+
+    fn option(&self, id: ConnectionId, name: OptionName) -> Result<SocketOption, OptionError> {
+        let connection = self.connections.get(id).ok_or(OptionError::NotOpen)?;
+        let stream = connection.stream.as_ref().ok_or(OptionError::NotOpen)?;
+        options::get(&SockRef::from(stream), name)
     }
 
     fn connect(
