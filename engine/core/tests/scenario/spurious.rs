@@ -286,3 +286,24 @@ fn c067_the_option_goes_with_the_last_hole() {
         assert_eq!(world.app.bytes, text);
     }
 }
+
+#[test]
+fn c062_after_a_late_report_the_next_data_have_their_whole_timeout() {
+    let mss = 1_460;
+    let (mut world, mut peer) = sending(Offer::SACK, 10, 10);
+    world.advance_ms(100);
+    peer.send(&mut world, seg(ACK, 1, 1).sack(&[(nth(1, mss), nth(10, mss))]));
+    assert_eq!(seqs(&peer.drain(&mut world), mss), [0]);
+    peer.send(&mut world, seg(ACK, 1, nth(10, mss)));
+    world.advance_ms(150);
+    peer.send(&mut world, seg(ACK, 1, nth(10, mss)).sack(&[(nth(0, mss), nth(1, mss))]));
+    let id = world.app.last();
+    world.stack().write(id, b"more").expect("open");
+    world.turn();
+    let first = peer.next(&mut world);
+    world.advance_ms(190);
+    world.expect_silence();
+    world.advance_ms(200);
+    assert!(peer.next(&mut world).at.since(first.at).as_millis() >= 200);
+    assert_eq!(world.report().recoveries, 1, "the timeout's own");
+}

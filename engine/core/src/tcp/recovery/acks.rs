@@ -190,7 +190,13 @@ fn take_with_record(
         }
     }
     match progress {
-        Progress::Over => end_recovery(connection, warm, recoveries),
+        Progress::Over => {
+            end_recovery(connection, warm, recoveries);
+            if connection.flight() == 0 {
+                // It waited for late reports only; whoever waits for a window starts it again.
+                connection.retransmit_at = Tick::NONE;
+            }
+        }
         Progress::GoesOn => recovery.schedule(connection, warm, config, now),
     }
     freed

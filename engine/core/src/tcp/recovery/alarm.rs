@@ -17,8 +17,8 @@ const RENEGING_WAIT_MIN_US: u32 = 10_000;
 pub(super) enum Timer {
     /// The timeout.
     Rto,
-    /// The moment at which what was overtaken counts as lost; the timeout is due at this time.
-    Reorder { rto_at: Tick },
+    /// The moment at which what was overtaken counts as lost; the timeout is due at `rto_at`.
+    Reorder { at: Tick, rto_at: Tick },
 }
 
 impl Recovery {
@@ -42,11 +42,12 @@ impl Recovery {
     /// The timeout is what the connection's timer stands for again. Says whether it stood for something else.
     pub fn restore_timer(&mut self, connection: &mut Connection) -> bool {
         match core::mem::replace(&mut self.timer, Timer::Rto) {
-            Timer::Rto => false,
-            Timer::Reorder { rto_at } => {
+            Timer::Reorder { at, rto_at } if connection.retransmit_at == at => {
                 connection.retransmit_at = rto_at;
                 true
             }
+            // Another timeout was set meanwhile.
+            Timer::Rto | Timer::Reorder { .. } => false,
         }
     }
 
@@ -69,7 +70,7 @@ impl Recovery {
         let wait_us = (wait.max(0) as u32).max(config.tcp_timeout_min_us);
         let at = Tick::at(now + Duration::from_micros(u64::from(wait_us)));
         if connection.retransmit_at.is_set() && !connection.retransmit_at.is_set_before(at) {
-            self.timer = Timer::Reorder { rto_at: connection.retransmit_at };
+            self.timer = Timer::Reorder { at, rto_at: connection.retransmit_at };
             connection.retransmit_at = at;
         }
     }
