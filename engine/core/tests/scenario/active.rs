@@ -398,3 +398,41 @@ fn s36_ports_begin_where_nobody_can_guess_and_go_on_from_there() {
     let other = first_towards(&mut World::seeded([7; 32]), 2);
     assert_ne!(other, firsts[0]);
 }
+
+#[test]
+fn c020_only_a_reset_that_acknowledges_our_syn_refuses() {
+    let mut world = World::quiet(config(), 1500);
+    let (mut peer, id) = connect(&mut world, Offer::PLAIN);
+    peer.expect(&mut world, SYN, 0, 0, 0);
+    world.advance_ms(1_100);
+    peer.expect(&mut world, SYN, 0, 0, 0);
+    for wrong in
+        [seg(RST, 0, 0), seg(RST, 1, 1), seg(RST_ACK, 7, 0), seg(RST_ACK, 7, 2), seg(RST_ACK, 7, 1 << 31)]
+    {
+        peer.send(&mut world, wrong);
+        assert!(world.app.events.is_empty());
+    }
+    world.expect_silence();
+    // Its own number does not matter, nor a SYN beside it.
+    peer.send(&mut world, seg(RST_ACK.with(SYN), 99, 1));
+    assert_eq!(world.app.events, [Event::Closed(id, CloseReason::ConnectionRefused)]);
+    assert_eq!(world.report().counters.resets_received, 1);
+    world.expect_silence();
+    world.expect_idle();
+}
+
+#[test]
+fn c023_the_number_of_syns_is_that_of_the_configuration() {
+    let mut config = config();
+    config.tcp.tcp_syn_retries = 2;
+    let mut world = World::quiet(config, 1500);
+    let start = world.now;
+    let (mut peer, id) = connect(&mut world, Offer::FULL);
+    world.advance_ms(6_900);
+    assert!(world.app.events.is_empty());
+    world.advance_ms(200);
+    let times: Vec<u64> = peer.drain(&mut world).iter().map(|got| got.at.since(start).as_millis()).collect();
+    assert_eq!(times, [0, 1_000, 3_000]);
+    assert_eq!(world.app.events, [Event::Closed(id, CloseReason::TimedOut)]);
+    world.expect_idle();
+}

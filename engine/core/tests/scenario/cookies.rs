@@ -325,3 +325,86 @@ fn c040_a_cookie_is_taken_though_its_syn_came_again_and_found_room() {
     assert_eq!((world.app.opened(), &world.app.bytes[..]), (1, &b"hello"[..]));
     assert_eq!(world.report().half_open, 1);
 }
+
+#[test]
+fn c040_always_on_keeps_nothing_of_any_syn() {
+    let mut world = World::with(always(), 1500);
+    let peers: Vec<_> = (40_000..40_010)
+        .map(|port| {
+            let mut peer = Peer::new(&world, port, Offer::FULL);
+            peer.syn(&mut world);
+            peer.expect(&mut world, SYN_ACK, 0, 1, 0);
+            peer
+        })
+        .collect();
+    world.expect_idle();
+    // No SYN+ACK is sent again: there is nothing that could.
+    world.advance_ms(30_000);
+    world.expect_silence();
+    for peer in peers {
+        peer.send(&mut world, seg(ACK, 1, 1));
+    }
+    let report = world.report();
+    assert_eq!((world.app.opened(), report.connections, report.counters.syncookies_sent), (10, 10, 10));
+}
+
+#[test]
+fn c043_every_mixture_of_options_comes_back_with_timestamps() {
+    use bywash_core::wire::tcp::SackPermitted;
+    for (scale, sack) in [
+        (Some(0), SackPermitted::Absent),
+        (Some(14), SackPermitted::Absent),
+        (None, SackPermitted::Present),
+        (None, SackPermitted::Absent),
+        (Some(1), SackPermitted::Present),
+    ] {
+        let mut world = World::with(always(), 1500);
+        let offer = Offer { scale, sack, ..Offer::FULL };
+        let mut peer = Peer::new(&world, 40_000, offer);
+        peer.syn(&mut world);
+        peer.expect(&mut world, SYN_ACK, 0, 1, 0);
+        peer.window = 100;
+        peer.send(&mut world, seg(ACK, 1, 1));
+        let id = world.app.last();
+        peer.send(&mut world, seg(PSH, 101, 1).data(b"ahead"));
+        let got = peer.expect(&mut world, ACK, 1, 1, 0);
+        let blocks = if sack == SackPermitted::Present { vec![(101, 106)] } else { Vec::new() };
+        assert_eq!(got.sack(peer.iss), blocks, "{offer:?}");
+        assert_eq!(usize::from(got.window), if scale.is_some() { 262_144 >> 3 } else { 65_535 }, "{offer:?}");
+        world.stack().write(id, &pattern(10_000)).expect("open");
+        world.turn();
+        let sent: usize = peer.drain(&mut world).iter().map(|got| got.payload.len()).sum();
+        assert_eq!(sent, 10_000.min(100 << scale.unwrap_or(0)), "{offer:?}");
+    }
+}
+
+#[test]
+fn c044_handshakes_that_overlap_a_flood_complete() {
+    let mut world = World::with(small_backlog(), 1500);
+    let mut forged = Peer::new(&world, 1_024, Offer::PLAIN);
+    let mut flood = |world: &mut World, round: u8| {
+        for number in 0..200 {
+            forged.tuple.local = Address::v4([198, 19, round, number]);
+            forged.syn(world);
+            // Nobody is at home there, and what somebody guesses is not taken.
+            forged.send(world, seg(ACK, 1, u32::from(number) << 20));
+        }
+        world.sent.clear();
+    };
+    for round in 0..20 {
+        flood(&mut world, round);
+        let mut peer = Peer::new(&world, 40_000 + u16::from(round), Offer::FULL);
+        peer.syn(&mut world);
+        peer.expect(&mut world, SYN_ACK, 0, 1, 0);
+        flood(&mut world, 100 + round);
+        world.advance_ms(50);
+        world.sent.clear();
+        peer.send(&mut world, seg(PSH, 1, 1).data(b"x"));
+        assert_eq!(
+            (world.app.opened(), world.app.bytes.len()),
+            (usize::from(round) + 1, usize::from(round) + 1)
+        );
+        assert!(world.report().half_open <= 2);
+    }
+    assert_eq!(world.report().connections, 20);
+}
