@@ -197,7 +197,7 @@ impl Bench {
     fn data(&mut self, source: &mut Source<'_>) {
         let offset = i32::from(source.word() as i16) / 16;
         let len = usize::from(source.word() & 0x7ff).min(1400);
-        let fin = if source.byte() % 16 == 0 { Flags::FIN } else { Flags::NONE };
+        let fin = if source.byte().is_multiple_of(16) { Flags::FIN } else { Flags::NONE };
         let payload = vec![b'd'; len];
         self.segment(Flags::ACK | Flags::PSH | fin, offset, 0, 0xffff, self.options(source), &payload);
         if source.byte() & 1 == 0 {
