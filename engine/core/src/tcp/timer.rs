@@ -54,7 +54,10 @@ pub fn handle_timeout(
         expired = Expired::Output;
     }
     if probe_at(connection, warm, config).is_due(now) {
-        return probe_tail(connection, warm, pools, config, now);
+        if probe_tail(connection, warm, pools, config, now) == Probed::Tail {
+            return Expired::Output;
+        }
+        return expired;
     }
     if connection.retransmit_at.is_due(now) {
         if was_reordering(connection, warm, pools, config, now) {
@@ -84,15 +87,23 @@ fn probe_tail(
     pools: &mut Pools,
     config: &TcpConfig,
     now: Instant,
-) -> Expired {
+) -> Probed {
     let Some(recovery) = recovery(connection, warm, &mut pools.recoveries) else {
-        // Every record is in use: the timeout is left.
         warm.last_sent = Tick::at(now);
-        return Expired::Nothing;
+        return Probed::Nothing;
     };
     recovery.probe = Some(Probe::Owed);
     connection.start_retransmit_timer(now, config);
-    Expired::Output
+    Probed::Tail
+}
+
+/// What came of a tail that was due for a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probed {
+    /// A probe is owed.
+    Tail,
+    /// Every recovery record is in use: the timeout is left.
+    Nothing,
 }
 
 /// Whether the timer stood for octets that were overtaken. They are lost by now.

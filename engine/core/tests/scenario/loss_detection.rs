@@ -314,3 +314,16 @@ fn c056_with_sack_too_each_of_two_duplicates_lets_one_new_segment_leave() {
     let flight = 12 - 3 + peer.drain(&mut world).len();
     assert!((10..=13).contains(&flight), "{flight}");
 }
+
+/// Found by the simulator, seed 359.
+#[test]
+fn a_delayed_ack_is_sent_though_a_tail_is_due_and_no_record_is_left_for_its_probe() {
+    let config = StackConfig { recoveries_max: 0, ..reno() };
+    let (mut world, mut peer, _) = sending(config, Offer::SACK, Duration::from_millis(50), 5_000);
+    peer.send(&mut world, seg(PSH, 1, 1).data(b"in"));
+    world.expect_silence();
+    // Both are due when the next turn comes: the shard had something else to do.
+    world.now += Duration::from_millis(120);
+    world.turn();
+    peer.expect(&mut world, ACK, 5_001, 3, 0);
+}
