@@ -12,6 +12,7 @@ mod support;
 
 mod closing;
 mod data;
+mod keepalive;
 mod listeners;
 mod opening;
 mod time_wait;
