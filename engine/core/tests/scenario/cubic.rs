@@ -2,7 +2,9 @@
 
 use crate::harness::*;
 
+use bywash_core::shard::Host;
 use bywash_core::tcp::congestion::CongestionControl;
+use bywash_core::tcp::socket_options::{OptionName, SocketOption};
 
 const MSS: u32 = 1_448;
 
@@ -172,18 +174,20 @@ fn s17_listeners_and_connections_choose_their_algorithm() {
     let mut world = World::new();
     let (_, by_default) = Peer::accepted(&mut world, 40_000, Offer::FULL);
     let listener = world.stack().listener_of(by_default).expect("it is open");
-    assert!(world.stack().set_listener_congestion_control(listener, CongestionControl::Reno));
+    let reno = SocketOption::TcpCongestion(CongestionControl::Reno);
+    let cubic = SocketOption::TcpCongestion(CongestionControl::Cubic);
+    world.stack().set_listener_option(listener, reno).expect("it listens");
     let (_, by_listener) = Peer::accepted(&mut world, 40_001, Offer::FULL);
     let stack = world.stack();
-    assert_eq!(stack.congestion_control(by_default), Some(CongestionControl::Cubic));
-    assert_eq!(stack.congestion_control(by_listener), Some(CongestionControl::Reno));
-    assert!(stack.set_congestion_control(by_default, CongestionControl::Reno));
-    assert_eq!(stack.congestion_control(by_default), Some(CongestionControl::Reno));
+    assert_eq!(stack.option(by_default, OptionName::TcpCongestion), Ok(cubic));
+    assert_eq!(stack.option(by_listener, OptionName::TcpCongestion), Ok(reno));
+    stack.set_option(by_default, reno).expect("open");
+    assert_eq!(stack.option(by_default, OptionName::TcpCongestion), Ok(reno));
     // One that changes while its window is used goes on from there.
     let mut transfer = Transfer::new(CongestionControl::Cubic);
     assert_eq!(transfer.round(40), 20);
     let id = transfer.world.app.last();
-    transfer.world.stack().set_congestion_control(id, CongestionControl::Reno);
+    transfer.world.stack().set_option(id, reno).expect("open");
     assert_eq!([transfer.round(60), transfer.round(80)], [40, 80], "no HyStart++");
 }
 

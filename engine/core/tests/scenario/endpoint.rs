@@ -2,7 +2,10 @@
 
 use bywash_core::base::time::{Duration, Instant};
 use bywash_core::endpoint::{Endpoint, Event, How, Link, ListenerId, ReadError, SocketId, WriteError};
+use bywash_core::shard::Lingered;
 use bywash_core::stack::{ListenOptions, LocalAddress, Ownership, StackConfig};
+use bywash_core::tcp::congestion::CongestionControl;
+use bywash_core::tcp::socket_options::{Linger, OptionName, SocketOption};
 use bywash_core::wire::Cidr;
 
 use crate::harness::{CloseReason, address, config, pattern};
@@ -259,4 +262,57 @@ fn time_in_tiny_steps_without_frames_changes_nothing() {
     pair.carry();
     pair.pass(Duration::from_secs(61));
     assert!(pair.client.report().is_idle() && pair.server.report().is_idle());
+}
+
+#[test]
+fn c121_a_lingering_close_is_told_of_when_all_is_acknowledged() {
+    let mut pair = Pair::new();
+    let (calling, called) = pair.open();
+    pair.client.set_option(calling, SocketOption::SoLinger(Linger::Seconds(5))).expect("open");
+    pair.client.write(calling, b"to the end").expect("room");
+    pair.client.close(calling);
+    assert_eq!(events(&mut pair.client), [], "nothing is acknowledged yet");
+    pair.pass(Duration::from_millis(100));
+    let how = Lingered::Acknowledged;
+    assert_eq!(events(&mut pair.client), [Event::Lingered { socket: calling, how }]);
+    assert_eq!(read_all(&mut pair.server, called), b"to the end");
+}
+
+#[test]
+fn c121_a_lingering_close_is_told_of_when_its_time_is_over() {
+    let mut pair = Pair::new();
+    let (calling, called) = pair.open();
+    pair.client.set_option(calling, SocketOption::SoLinger(Linger::Seconds(5))).expect("open");
+    pair.client.write(calling, b"late").expect("room");
+    pair.client.close(calling);
+    let start = pair.now;
+    let mut told = None;
+    // Nothing arrives for ten seconds.
+    while pair.now - start < Duration::from_secs(10) {
+        pair.now += Duration::from_millis(10);
+        pair.client.advance(pair.now);
+        while pair.client.poll_frame().is_some() {}
+        for event in events(&mut pair.client) {
+            assert_eq!(event, Event::Lingered { socket: calling, how: Lingered::TimedOut });
+            assert_eq!(told.replace(pair.now - start), None, "told once");
+        }
+    }
+    let told = told.expect("told").as_millis();
+    assert!((5_000..5_100).contains(&told), "{told} ms");
+    // Sending has gone on in the background.
+    pair.pass(Duration::from_secs(10));
+    assert_eq!(read_all(&mut pair.server, called), b"late");
+}
+
+#[test]
+fn the_congestion_control_of_a_connection_is_read_back_and_inherited() {
+    let mut pair = Pair::new();
+    let reno = SocketOption::TcpCongestion(CongestionControl::Reno);
+    pair.server.set_listener_option(pair.listener, reno).expect("listens");
+    let (calling, called) = pair.open();
+    assert_eq!(pair.server.option(called, OptionName::TcpCongestion), Ok(reno));
+    let cubic = SocketOption::TcpCongestion(CongestionControl::Cubic);
+    assert_eq!(pair.client.option(calling, OptionName::TcpCongestion), Ok(cubic));
+    pair.client.set_option(calling, reno).expect("open");
+    assert_eq!(pair.client.option(calling, OptionName::TcpCongestion), Ok(reno));
 }
