@@ -4,7 +4,8 @@
 //! Frames go in by [`handle_frame`](Endpoint::handle_frame) and come out by [`poll_frame`](Endpoint::poll_frame), time
 //! passes by [`advance`](Endpoint::advance), and [`poll_event`](Endpoint::poll_event) says what has changed. Nothing
 //! blocks, and nothing happens between calls. Commands (a write, a close) take effect with the next call that brings the
-//! time or fetches a frame or an event; what was written until then shares segments.
+//! time or fetches a frame or an event; what was written until then shares segments. The time of a command is the one that
+//! was brought last: after a pause, [`advance`](Endpoint::advance) comes first, or its timeouts count from before the pause.
 //!
 //! ```
 //! use bywash_core::base::time::{Duration, Instant};
@@ -355,7 +356,8 @@ impl Endpoint {
         self.engine.stack().option(connection, name)
     }
 
-    /// Sets an option of a listener: connections whose handshake ends from now on inherit it.
+    /// Sets an option of a listener: connections whose handshake ends from now on inherit it (what a SYN says, `TCP_MAXSEG`,
+    /// those whose SYN arrives from now on).
     ///
     /// # Errors
     /// [`OptionError`]; nothing has changed.

@@ -59,7 +59,8 @@ impl Stack {
         })
     }
 
-    /// Sets an option of a listener: connections whose SYN arrives from now on inherit it.
+    /// Sets an option of a listener: connections whose handshake ends from now on inherit it (what a SYN says, `TCP_MAXSEG`,
+    /// those whose SYN arrives from now on).
     ///
     /// # Errors
     /// [`OptionError`]; nothing has changed.

@@ -4,6 +4,7 @@ use crate::base::slab::Key;
 use crate::base::time::{Duration, Instant};
 use crate::port::Transmit;
 use crate::shard::{CloseReason, Events};
+use crate::tcp::config::TcpConfig;
 use crate::tcp::connection::{Doom, Farewell, WarmDeadlines};
 use crate::tcp::state::{Flag, Flags};
 use crate::tcp::tick::Tick;
@@ -233,21 +234,27 @@ impl Stack {
         let tcp = &self.config.tcp;
         let Some(record) = self.syn_sent.get_mut(key) else { return };
         let tuned = self.warm[record.connection.index as usize].tuned;
-        let retries_max = match tuned {
-            None => tcp.tcp_syn_retries,
-            Some(place) => self.tuned.at(place.get() - 1).options.tcp_syncnt,
+        let (retries_max, user_timeout_ms) = match tuned {
+            None => (tcp.tcp_syn_retries, tcp.tcp_user_timeout_ms),
+            Some(place) => {
+                let options = &self.tuned.at(place.get() - 1).options;
+                (options.tcp_syncnt, options.tcp_user_timeout_ms)
+            }
         };
-        let timed_out = record.timeout_at.is_some_and(|at| at <= self.now);
         let is_due = record.retransmit_at.is_due(self.now);
+        if is_due && user_timeout_ms > 0 {
+            let waited = (0..record.retries).fold(Duration::ZERO, |sum, n| sum + syn_timeout(tcp, n));
+            let at = self.now - waited + Duration::from_millis(user_timeout_ms.into());
+            record.timeout_at = Some(record.timeout_at.map_or(at, |earlier| earlier.min(at)));
+        }
+        let timed_out = record.timeout_at.is_some_and(|at| at <= self.now);
         if timed_out || (is_due && record.retries > retries_max) {
             let index = record.connection.index;
             let reason = self.silence(index);
             return self.fail_open(key, reason);
         }
         if is_due {
-            let doublings = record.retries.saturating_sub(tcp.tcp_syn_linear_timeouts).min(16);
-            let timeout = Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << doublings);
-            record.retransmit_at = Tick::at(self.now + timeout);
+            record.retransmit_at = Tick::at(self.now + syn_timeout(tcp, record.retries));
             record.retries += 1;
         }
         let mut at = record.retransmit_at.instant(self.now);
@@ -298,4 +305,10 @@ impl Stack {
             }
         }
     }
+}
+
+/// How long the answer to a SYN is waited for that was sent so often before (RFC 6298 section 5).
+fn syn_timeout(tcp: &TcpConfig, sent_before: u8) -> Duration {
+    let doublings = sent_before.saturating_sub(tcp.tcp_syn_linear_timeouts).min(16);
+    Duration::from_micros(u64::from(tcp.tcp_rto_initial_us) << doublings)
 }

@@ -104,12 +104,14 @@ impl Tuned {
     pub fn is_given_up(&mut self, connection: &Connection, config: &TcpConfig, now: Instant) -> bool {
         let timeout = Duration::from_millis(self.options.tcp_user_timeout_ms.into());
         if timeout.is_zero() {
+            self.unanswered_since = None;
             return false;
         }
-        if connection.backoff == 0 {
-            // It was sent, or first held back, one timeout ago.
-            let rto = Duration::from_micros(connection.round_trip.rto_us(config).into());
-            self.unanswered_since = Some(now - rto);
+        if connection.backoff == 0 || self.unanswered_since.is_none() {
+            // It was sent, or first held back, one timeout ago, and each one since has lasted twice as long.
+            let rto_us = u64::from(connection.round_trip.rto_us(config));
+            let timeouts = (2 << connection.backoff.min(31)) - 1;
+            self.unanswered_since = Some(now - Duration::from_micros(rto_us * timeouts));
         }
         self.unanswered_since.is_some_and(|since| now.since(since) >= timeout)
     }

@@ -173,6 +173,36 @@ fn c107_user_timeout_ends_what_is_not_acknowledged() {
 }
 
 #[test]
+fn c107_a_user_timeout_that_is_set_while_nothing_is_acknowledged_counts_from_the_beginning() {
+    let mut world = World::new();
+    let (_, id) = Peer::accepted(&mut world, 40_000, Offer::FULL);
+    world.stack().write(id, b"anybody?").expect("open");
+    let begun = world.now;
+    world.advance(Duration::from_secs(1));
+    set(&mut world, id, SocketOption::TcpUserTimeout(12_000));
+    while world.app.closed().is_none() {
+        world.advance(Duration::from_millis(50));
+        assert!(world.now < begun + Duration::from_secs(13), "it goes on");
+    }
+    assert_eq!(world.app.closed(), Some(CloseReason::TimedOut));
+    assert!(world.now >= begun + Duration::from_millis(11_500), "after {:?}", world.now.since(begun));
+}
+
+#[test]
+fn c107_user_timeout_ends_a_connect() {
+    let mut world = World::quiet(config(), 1500);
+    let (_, id) = crate::active::connect(&mut world, Offer::FULL);
+    set(&mut world, id, SocketOption::TcpUserTimeout(3_000));
+    let begun = world.now;
+    while world.app.closed().is_none() {
+        world.advance(Duration::from_millis(50));
+        assert!(world.now < begun + Duration::from_secs(8), "it goes on");
+    }
+    assert_eq!(world.app.closed(), Some(CloseReason::TimedOut));
+    assert!(world.now >= begun + Duration::from_millis(2_900), "after {:?}", world.now.since(begun));
+}
+
+#[test]
 fn c107_user_timeout_ends_a_window_that_stays_closed_though_probes_are_answered() {
     let mut world = World::new();
     let (mut peer, id) = Peer::accepted(&mut world, 40_000, Offer::FULL);
