@@ -23,7 +23,7 @@ pub use warm::{Doom, Farewell, Unreachable, Warm, WarmDeadlines};
 #[repr(C, align(64))]
 pub struct Connection {
     generation: u32,
-    /// Next connection with something to do; meaningful while [`Flag::Pending`] is set.
+    /// Next connection with something to do; meaningful while [`Flag::Pending`](crate::tcp::state::Flag::Pending) is set.
     pub pending_next: u32,
     /// What is pending and what was agreed.
     pub flags: Flags,
@@ -73,7 +73,7 @@ pub struct Connection {
     pub delayed_ack_at: Tick,
     /// When the wheel looks at this connection next; none: it is not in the wheel.
     pub armed_at: Tick,
-    /// End of the segment whose round trip is being timed, while [`Flag::Timing`] is set.
+    /// End of the segment whose round trip is being timed, while [`Flag::Timing`](crate::tcp::state::Flag::Timing) is set.
     pub rtt_seq: SequenceNumber,
     /// When it was sent, µs, wrapping.
     pub rtt_sent_us: u32,

@@ -27,7 +27,7 @@ pub struct Warm {
     pub remote: Address,
     /// Slow start threshold in octets.
     pub ssthresh: u32,
-    /// What was sent when the congestion window was last made smaller, while [`Flag::Reduced`] is set.
+    /// What was sent when the congestion window was last made smaller, while [`Flag::Reduced`](crate::tcp::state::Flag::Reduced) is set.
     pub reduced: SequenceNumber,
     /// Index of congestion control's record and 1, while there is one.
     pub congestion: Option<core::num::NonZeroU32>,
@@ -45,7 +45,7 @@ pub struct Warm {
     pub last_sent: Tick,
     /// Index of the loss recovery's state and 1, while there is one.
     pub recovery: Option<core::num::NonZeroU32>,
-    /// Where the peer's FIN lies, when it came ahead of missing octets ([`Flag::FinAhead`]).
+    /// Where the peer's FIN lies, when it came ahead of missing octets ([`Flag::FinAhead`](crate::tcp::state::Flag::FinAhead)).
     pub fin_at: SequenceNumber,
     /// When FIN_WAIT_2 ends for a connection that the application has closed; [`WarmDeadlines`] says that it may be set.
     pub fin_wait_2_at: Tick,
@@ -65,7 +65,7 @@ pub struct Warm {
     pub place: FamilyPlace,
     /// Invalid segments that were answered.
     pub invalid: InvalidBudget,
-    /// Why it is gone, once [`Flag::Doomed`] is set.
+    /// Why it is gone, once [`Flag::Doomed`](crate::tcp::state::Flag::Doomed) is set.
     pub doom: Option<Doom>,
     /// Index of its options and 1, if they are not those of the configuration.
     pub tuned: Option<core::num::NonZeroU32>,
