@@ -53,11 +53,11 @@ pub fn handle_timeout(
         connection.flags.set(Flag::AckNow);
         expired = Expired::Output;
     }
-    if probe_at(connection, warm, config).is_due(now) {
-        if probe_tail(connection, warm, pools, config, now) == Probed::Tail {
-            return Expired::Output;
-        }
-        return expired;
+    // Without a record for the probe, the timeout may be due as well.
+    if probe_at(connection, warm, config).is_due(now)
+        && probe_tail(connection, warm, pools, config, now) == Probed::Tail
+    {
+        return Expired::Output;
     }
     if connection.retransmit_at.is_due(now) {
         if was_reordering(connection, warm, pools, config, now) {

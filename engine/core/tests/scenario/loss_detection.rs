@@ -327,3 +327,14 @@ fn a_delayed_ack_is_sent_though_a_tail_is_due_and_no_record_is_left_for_its_prob
     world.turn();
     peer.expect(&mut world, ACK, 5_001, 3, 0);
 }
+
+/// Found by the simulator: the wheel looked again and again.
+#[test]
+fn a_look_that_finds_probe_and_timeout_due_but_no_record_takes_the_timeout() {
+    let config = StackConfig { recoveries_max: 0, ..reno() };
+    let (mut world, mut peer, sent) = sending(config, Offer::SACK, Duration::from_millis(50), 5_000);
+    world.now += Duration::from_secs(1);
+    world.turn();
+    assert_eq!(peer.next(&mut world).seq, sent[0].seq, "the head");
+    assert_eq!(timeouts(&world), 1);
+}
